@@ -1,0 +1,1 @@
+"""Filament's library: catalog -> graph -> run -> predictions and attention, without a browser."""

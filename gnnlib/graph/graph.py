@@ -1,0 +1,92 @@
+"""The graph: nodes that are catalog rows, directed edges, and what is known of each edge.
+
+One small structure for the whole library. Convention of PyG: row 0 of `edge_index` is the source j, row 1 the
+receiver i, messages flow j -> i; edges are sorted by receiver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+EdgeFeature = Literal["length", "cosines", "relative_velocity"]
+
+
+class GraphSpec(BaseModel):
+    """How a catalog becomes a graph.
+
+    method: "radius" (every pair closer than the linking length `radius`, in the catalog's length unit, no cap) or
+    "knn" (the k nearest neighbours of each receiver). periodic None: as the catalog says. self_loops adds
+    one edge i -> i a node. edge_features: names of the groups of features, see `gnnlib.graph.features`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["radius", "knn"] = "radius"
+    radius: float | None = None
+    k: int | None = None
+    periodic: bool | None = None
+    self_loops: bool = False
+    edge_features: tuple[EdgeFeature, ...] = ("length", "cosines", "relative_velocity")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A catalog's graph.
+
+    positions: [N, 3] float64 in length_unit. edge_index: [2, M] int64, sorted by receiver (row 1). separations: [M, 3]
+    float64, source minus receiver, minimum image. lengths: [M] float64. edge_features: [M, D] float32 with
+    edge_feature_names (D). row_ids: [N]. box: [3] or None (None = open). truncated: True only where a cap removed
+    edges; no method here has one.
+    """
+
+    positions: np.ndarray
+    edge_index: np.ndarray
+    separations: np.ndarray
+    lengths: np.ndarray
+    edge_features: np.ndarray
+    edge_feature_names: tuple[str, ...]
+    row_ids: np.ndarray
+    spec: GraphSpec
+    box: np.ndarray | None = None
+    length_unit: str = ""
+    truncated: bool = False
+
+    @property
+    def n_nodes(self) -> int:
+        return len(self.positions)
+
+    @property
+    def n_edges(self) -> int:
+        """Directed edges, self-loops included."""
+        return self.edge_index.shape[1]
+
+    @property
+    def self_loop(self) -> np.ndarray:
+        """[M] bool: True where an edge joins a node to itself."""
+        return self.edge_index[0] == self.edge_index[1]
+
+    def degrees(self) -> np.ndarray:
+        """In-degree of each node [N] int64, self-loops not counted."""
+        return np.bincount(self.edge_index[1][~self.self_loop], minlength=self.n_nodes)
+
+    def subgraph(self, keep: np.ndarray) -> Graph:
+        """The induced subgraph on the nodes where `keep` [N] bool is True; edges keep their order and features."""
+        position_of = np.cumsum(keep) - 1
+        edge_kept = keep[self.edge_index[0]] & keep[self.edge_index[1]]
+        return Graph(
+            positions=self.positions[keep],
+            edge_index=position_of[self.edge_index[:, edge_kept]],
+            separations=self.separations[edge_kept],
+            lengths=self.lengths[edge_kept],
+            edge_features=self.edge_features[edge_kept],
+            edge_feature_names=self.edge_feature_names,
+            row_ids=self.row_ids[keep],
+            spec=self.spec,
+            box=self.box,
+            length_unit=self.length_unit,
+            truncated=self.truncated,
+        )
