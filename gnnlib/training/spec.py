@@ -15,8 +15,8 @@ from gnnlib.models.spec import ModelSpec
 class RunSpec(BaseModel):
     """Catalog + graph + model + task + folds + optimisation. Written as spec.json into the run.
 
-    target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial), "group"
-    (whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length
+    target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial),
+    "group" (whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length
     unit, None = linking length x depth for spatial splits. central: optional column that is true for centrals.
     device: "auto", "cpu", "cuda", "mps".
     """
