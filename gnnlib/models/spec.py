@@ -12,9 +12,10 @@ Aggregation = Literal["sum", "mean", "max", "std"]
 class ModelSpec(BaseModel):
     """Architecture in the terms of Wu (2025): U unshared message functions x depth stacked layers, then rho.
 
-    name: an entry of `gnnlib.models.registry.MODELS`. hidden: width of the layers inside phi, psi and rho. latent: width
-    of the node state xi. heads: attention heads in each unshared copy (attention model only). unshared: U. depth:
-    stacked layers. aggregation: over the edges of a receiver, concatenated (message passing only).
+    name: an entry of `gnnlib.models.registry.MODELS`. hidden: width of the layers inside phi, psi and rho.
+    latent: width of the node state xi. heads: attention heads in each unshared copy (attention model only).
+    unshared: U. depth: stacked layers. aggregation: over the edges of a receiver, concatenated (message passing
+    only).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
