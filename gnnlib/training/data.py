@@ -1,0 +1,236 @@
+"""From a run's specification to what a model is trained on: the rows that can be used, their graph, folds and scaled arrays.
+
+Everything that can be wrong with the input is found here, before a run exists and without importing torch. Scalers are fitted on
+the training rows and edges only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnnlib.catalog.expressions import evaluate, names_in
+from gnnlib.catalog.read import read_catalog
+from gnnlib.catalog.table import Catalog
+from gnnlib.errors import InputError
+from gnnlib.graph.build import build_graph
+from gnnlib.graph.graph import Graph
+from gnnlib.training.spec import RunSpec
+from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
+
+LONG_EDGE = 0.99  # k-NN graphs: the quantile of the edge length that stands for the reach of one layer
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Column means and standard deviations [C]; `apply` takes [N, C] to zero mean and unit variance, float32."""
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, values: np.ndarray) -> Scaler:
+        """From values [N, C]; a constant column keeps its scale, no rows give mean 0 and scale 1."""
+        if not len(values):
+            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
+        return cls(mean, np.where(scale > 1e-12 * np.maximum(1.0, np.abs(mean)), scale, 1.0))
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        return ((values - self.mean) / self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What `gnnlib.training.loop.fit` needs of a fold: the training graph in scaled numbers.
+
+    x: [N, F] float32. target: [N, T] float32. edge_index: [2, M] int64, sorted by receiver. edge_attr: [M, D] float32.
+    train, validation: [N] bool, rows whose loss is descended and rows whose loss is watched; all others are inputs only.
+    """
+
+    x: np.ndarray
+    target: np.ndarray
+    edge_index: np.ndarray
+    edge_attr: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+
+
+@dataclass(frozen=True)
+class FoldScalers:
+    """The scalers of one fold, by what they scale."""
+
+    x: Scaler
+    target: Scaler
+    edge_attr: Scaler
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A specification made concrete.
+
+    catalog: the rows that are used. features: [N, F] float64. target: [N] float64. graph: over all used rows. folds: masks over the
+    same rows. buffer: in the catalog's length unit. central: [N] bool or None. dropped: expression -> rows left out because
+    its value was not finite. warnings: sentences for the reader.
+    """
+
+    spec: RunSpec
+    catalog: Catalog
+    features: np.ndarray
+    target: np.ndarray
+    graph: Graph
+    folds: list[Fold]
+    buffer: float
+    central: np.ndarray | None
+    dropped: dict[str, int]
+    warnings: tuple[str, ...]
+
+    def scalers(self, fold: Fold) -> FoldScalers:
+        """Fitted on the fold's training rows and on the edges between them."""
+        inside = fold.train[self.graph.edge_index[0]] & fold.train[self.graph.edge_index[1]]
+        return FoldScalers(
+            x=Scaler.fit(self.features[fold.train]),
+            target=Scaler.fit(self.target[fold.train, None]),
+            edge_attr=Scaler.fit(self.graph.edge_features[inside]),
+        )
+
+    def training(self, fold: Fold, scalers: FoldScalers) -> FoldData:
+        """The fold's training graph."""
+        return self._scaled(fold, fold.training_graph, scalers)
+
+    def inference(self, fold: Fold, scalers: FoldScalers) -> FoldData:
+        """The graph that the fold's test rows are predicted on; its rows are those of `fold.inference_graph`."""
+        return self._scaled(fold, fold.inference_graph, scalers)
+
+    def _scaled(self, fold: Fold, rows: np.ndarray, scalers: FoldScalers) -> FoldData:
+        graph = self.graph.subgraph(rows)
+        return FoldData(
+            x=scalers.x.apply(self.features[rows]),
+            target=scalers.target.apply(self.target[rows, None]),
+            edge_index=graph.edge_index,
+            edge_attr=scalers.edge_attr.apply(graph.edge_features),
+            train=fold.train[rows],
+            validation=fold.validation[rows],
+        )
+
+
+def prepare(spec: RunSpec) -> TrainingData:
+    """Read the catalog, evaluate target and features, build the graph and the folds.
+
+    Rows where target or a feature is not finite (an empty cell, log10 of 0) are left out and counted. Raises InputError for
+    anything that cannot be trained on.
+    """
+    catalog = read_catalog(spec.catalog)
+    warnings = list(catalog.warnings) + _check_names(spec, catalog)
+    columns = {name: _numbers(name, catalog) for name in (spec.target, *spec.features)}
+
+    usable = np.ones(len(catalog), dtype=bool)
+    dropped: dict[str, int] = {}
+    for name, values in columns.items():
+        good = np.isfinite(values)
+        if not good.any():
+            raise InputError(f"'{name}' has no finite value in any of the {len(catalog)} rows; choose another column.")
+        if lost := int((~good).sum()):
+            dropped[name] = lost
+        usable &= good
+    n_used, needed = int(usable.sum()), ROWS_PER_FOLD * spec.folds
+    if dropped:
+        counts = ", ".join(f"{lost} by {name}" for name, lost in dropped.items())
+        left_out = f"{len(catalog) - n_used} of {len(catalog)} rows have values that are not finite ({counts})"
+        if n_used < needed:
+            raise InputError(f"{left_out}, which leaves {n_used} of the {needed} rows needed; fill or cut the column.")
+        warnings.append(f"{left_out} and are left out.")
+    for name, values in columns.items():
+        used = values[usable]
+        if np.ptp(used) <= 1e-12 * np.abs(used).max():
+            what = "target" if name == spec.target else "feature"
+            raise InputError(
+                f"The {what} '{name}' is constant ({used[0]:.6g} in all {n_used} rows), so there is nothing to learn "
+                f"from it; choose another column."
+            )
+
+    groups = _groups(spec, catalog)
+    central = _central(spec, catalog)
+    catalog = catalog.take(usable)
+    graph = build_graph(catalog, spec.graph)
+    buffer = _buffer(spec, graph)
+    folds = make_folds(graph.positions, graph.box, spec, None if groups is None else groups[usable], buffer)
+    if graph.n_edges == 0:
+        warnings.append("The graph has no edges, so every object is predicted from its own features alone.")
+    return TrainingData(
+        spec=spec,
+        catalog=catalog,
+        features=np.column_stack([columns[name][usable] for name in spec.features]),
+        target=columns[spec.target][usable],
+        graph=graph,
+        folds=folds,
+        buffer=buffer,
+        central=None if central is None else central[usable],
+        dropped=dropped,
+        warnings=tuple(warnings),
+    )
+
+
+def _check_names(spec: RunSpec, catalog: Catalog) -> list[str]:
+    """Warnings about features that give the target away or tie the model to places; errors where that is certain."""
+    warnings = []
+    if len(set(spec.features)) < len(spec.features):
+        twice = next(name for name in spec.features if spec.features.count(name) > 1)
+        raise InputError(f"The feature '{twice}' is named twice; name it once.")
+    if spec.target in spec.features:
+        raise InputError(f"The target '{spec.target}' is also a feature; take it out of the features.")
+    for name in spec.features:
+        if name in catalog.roles.position:
+            raise InputError(
+                f"The feature '{name}' is a position, which would tie the model to places; the edges carry positions."
+            )
+        if shared := sorted(set(names_in(name)) & set(names_in(spec.target))):
+            warnings.append(f"The feature '{name}' uses '{shared[0]}', which the target is made of.")
+        if shared := sorted(set(names_in(name)) & set(catalog.roles.position)):
+            warnings.append(f"The feature '{name}' uses the position '{shared[0]}', so it depends on the place.")
+    return warnings
+
+
+def _numbers(name: str, catalog: Catalog) -> np.ndarray:
+    """The values [N] float64 of a column or expression."""
+    try:
+        return np.asarray(evaluate(name, catalog), dtype=np.float64)
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InputError(f"'{name}' is not numeric, so it can be neither target nor feature.") from error
+
+
+def _groups(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
+    if spec.split != "group":
+        return None
+    name = spec.group or catalog.roles.group
+    if name is None:
+        raise InputError("A split by group needs the column of group ids; name it, or choose slabs or blocks.")
+    return catalog.values(name)
+
+
+def _central(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
+    """[N] bool: True for centrals, from `spec.central` or the catalog's role; None where neither is a flag of 0 and 1."""
+    name = spec.central or catalog.roles.central
+    if name is None:
+        return None
+    values = _numbers(name, catalog)
+    if not np.isin(values, (0, 1)).all():
+        if spec.central:
+            raise InputError(f"'{name}' is not a flag of centrals: it has values other than 0 and 1.")
+        return None
+    return values == 1
+
+
+def _buffer(spec: RunSpec, graph: Graph) -> float:
+    """The buffer in the catalog's length unit: as asked for, else what `depth` layers can reach, 0 where folds are not spatial."""
+    if spec.buffer is not None:
+        return spec.buffer
+    if spec.split not in ("slabs", "blocks"):
+        return 0.0
+    if spec.graph.method == "radius" and spec.graph.radius is not None:
+        return spec.graph.radius * spec.model.depth
+    lengths = graph.lengths[~graph.self_loop]
+    return float(np.quantile(lengths, LONG_EDGE)) * spec.model.depth if len(lengths) else 0.0

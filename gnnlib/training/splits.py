@@ -1,0 +1,211 @@
+"""Folds: which rows are tested, trained on, watched and set aside as a buffer.
+
+Neighbours share environment, so a random split lets a model see its own test objects through the graph. Spatial splits with
+a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen & Nagai (2024) does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from gnnlib.errors import InputError
+from gnnlib.training.spec import RunSpec
+
+ROWS_PER_FOLD = 10  # fewer rows than this a fold cannot be trained, watched and tested
+VALIDATION_BLOCKS = 8  # one of eight equal blocks of the rest watches the training: 12.5 %
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Four disjoint boolean masks [N] whose union is all rows.
+
+    test: predicted by this fold's model. train: the loss. validation: chooses the epoch. buffer: inputs of both graphs, labels of
+    neither.
+    """
+
+    test: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
+    buffer: np.ndarray
+
+    @property
+    def training_graph(self) -> np.ndarray:
+        """[N] bool: the rows whose graph the model is trained on."""
+        return ~self.test
+
+    @property
+    def inference_graph(self) -> np.ndarray:
+        """[N] bool: the rows whose graph the test rows are predicted on."""
+        return self.test | self.buffer
+
+
+def make_folds(
+    positions: np.ndarray,
+    box: np.ndarray | None,
+    spec: RunSpec,
+    groups: np.ndarray | None = None,
+    buffer: float = 0.0,
+) -> list[Fold]:
+    """Divide N rows into `spec.folds` folds, every row tested exactly once.
+
+    positions: [N, 3]. box: [3] sides of a periodic box in the same unit, or None. groups: [N] group ids, needed by the split
+    "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows within this distance of any test row are
+    neither trained on nor watched. Raises InputError if there are too few rows or groups, or if the buffer leaves too little.
+    """
+    n_rows, n_folds = len(positions), spec.folds
+    if n_rows < ROWS_PER_FOLD * n_folds:
+        raise InputError(
+            f"{n_rows} rows are too few for {n_folds} folds, which need at least {ROWS_PER_FOLD * n_folds}; "
+            f"use fewer folds or a larger catalog."
+        )
+    rng = np.random.default_rng(spec.seed)
+    group_of = _group_codes(groups, spec) if spec.split == "group" else None
+    axis = longest_axis(positions, box)
+    if group_of is not None:
+        part = _balanced_groups(group_of, n_folds, rng)
+    elif spec.split == "slabs":
+        part = _equal_parts(positions[:, axis], n_folds)
+    elif spec.split == "blocks":
+        part = _blocks(positions, n_folds)
+    else:
+        part = rng.permutation(np.arange(n_rows) % n_folds)
+
+    folds = []
+    for number in range(n_folds):
+        test = part == number
+        near = _within(positions, test, buffer, box)
+        rest = ~test & ~near
+        if rest.sum() < ROWS_PER_FOLD:
+            raise _swallowed(positions, box, spec, test, buffer, int(rest.sum()), axis)
+        if group_of is not None:
+            validation = _validation_groups(group_of, rest, rng)
+        else:
+            rows = np.flatnonzero(rest)
+            random_parts = rng.permutation(np.arange(len(rows)) % VALIDATION_BLOCKS)
+            block = random_parts if spec.split == "random" else _blocks(positions[rows], VALIDATION_BLOCKS)
+            validation = np.zeros(n_rows, dtype=bool)
+            validation[rows[block == rng.integers(VALIDATION_BLOCKS)]] = True
+        folds.append(Fold(test=test, train=rest & ~validation, validation=validation, buffer=near))
+    return folds
+
+
+def longest_axis(positions: np.ndarray, box: np.ndarray | None) -> int:
+    """The axis that slabs divide: the longest side of the box, or the widest spread of the rows; z where sides are equal."""
+    extent = np.asarray(box) if box is not None else np.ptp(positions, axis=0)
+    return 2 - int(np.argmax(extent[::-1]))
+
+
+def _equal_parts(values: np.ndarray, n_parts: int) -> np.ndarray:
+    """The part [N] of each value when the sorted values are cut into runs of equal count."""
+    part = np.empty(len(values), dtype=np.int64)
+    part[np.argsort(values, kind="stable")] = np.arange(len(values)) * n_parts // len(values)
+    return part
+
+
+def _blocks(positions: np.ndarray, n_blocks: int) -> np.ndarray:
+    """The block [N] of each row: cut across the widest spread in proportion, again and again (a k-d tree's cells)."""
+    part = np.zeros(len(positions), dtype=np.int64)
+    if n_blocks == 1:
+        return part
+    low = n_blocks // 2
+    axis = int(np.argmax(np.ptp(positions, axis=0)))
+    order = np.argsort(positions[:, axis], kind="stable")
+    cut = len(positions) * low // n_blocks
+    for rows, count, first in ((order[:cut], low, 0), (order[cut:], n_blocks - low, low)):
+        part[rows] = first + _blocks(positions[rows], count)
+    return part
+
+
+def _within(positions: np.ndarray, test: np.ndarray, buffer: float, box: np.ndarray | None) -> np.ndarray:
+    """[N] bool: rows outside `test` that are not farther than `buffer` from the nearest test row."""
+    near = np.zeros(len(positions), dtype=bool)
+    if buffer <= 0:
+        return near
+    if box is not None:
+        side = np.where(np.asarray(box) > 0, box, np.inf)
+        positions = np.where(np.isfinite(side), np.mod(positions, side), positions)
+        positions = np.where(positions >= side, 0.0, positions)  # mod rounds a tiny negative number up to the side
+    tree = cKDTree(positions[test], boxsize=None if box is None else box)
+    others = np.flatnonzero(~test)
+    bound = buffer * (1 + 1e-9)  # a pair at exactly this distance is an edge of the graph
+    distance, _ = tree.query(positions[others], distance_upper_bound=bound)
+    near[others[np.isfinite(distance)]] = True
+    return near
+
+
+def _group_codes(groups: np.ndarray | None, spec: RunSpec) -> np.ndarray:
+    """Group ids as numbers 0..G-1 [N], each row without an id a group of its own."""
+    if groups is None:
+        raise InputError("A split by group needs the column of group ids; name it, or choose slabs or blocks.")
+    missing = pd.isna(groups)
+    if np.issubdtype(np.asarray(groups).dtype, np.number):
+        with np.errstate(invalid="ignore"):
+            missing = missing | (np.asarray(groups) < 0)
+    codes, names = pd.factorize(np.asarray(groups))
+    codes[missing] = len(names) + np.arange(missing.sum())
+    codes = np.unique(codes, return_inverse=True)[1]
+    n_groups, needed = int(codes.max()) + 1, max(spec.folds, 3)
+    if n_groups < needed:
+        raise InputError(
+            f"Column '{spec.group}' has {n_groups} groups, but {spec.folds} folds need at least {needed} "
+            f"(whole groups to test, to train and to watch); use fewer folds or another split."
+        )
+    return codes
+
+
+def _balanced_groups(group_of: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """The fold [N] of each row: groups from large to small, each to the fold with the fewest rows so far."""
+    sizes = np.bincount(group_of)
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    fold_of, filled = np.zeros(len(sizes), dtype=np.int64), np.zeros(n_folds, dtype=np.int64)
+    for group in order:
+        fold_of[group] = np.argmin(filled)
+        filled[fold_of[group]] += sizes[group]
+    return fold_of[group_of]
+
+
+def _validation_groups(group_of: np.ndarray, rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """[N] bool: whole groups of the rest, 10 to 15 % of its rows where the group sizes allow it."""
+    sizes = np.bincount(group_of[rest], minlength=int(group_of.max()) + 1)
+    order = rng.permutation(np.flatnonzero(sizes))
+    if len(order) < 2:
+        raise InputError(
+            "One group is larger than all others together, so a fold has no second group to watch the training; "
+            "use more folds or another split."
+        )
+    wanted, room, chosen = 0.1 * rest.sum(), 0.15 * rest.sum(), []
+    taken = 0
+    for group in order:
+        if taken < wanted and taken + sizes[group] <= room:
+            chosen.append(group)
+            taken += sizes[group]
+    if not chosen:
+        chosen = [order[np.argmin(sizes[order])]]
+    return rest & np.isin(group_of, chosen)
+
+
+def _swallowed(
+    positions: np.ndarray,
+    box: np.ndarray | None,
+    spec: RunSpec,
+    test: np.ndarray,
+    buffer: float,
+    left: int,
+    axis: int,
+) -> InputError:
+    if buffer <= 0:
+        return InputError(
+            f"A fold of the split '{spec.split}' leaves {left} rows to train on and needs {ROWS_PER_FOLD}; "
+            f"use another split or a larger catalog."
+        )
+    width = float(np.ptp(positions[test, axis]))
+    place = {"slabs": "slab", "blocks": "block"}.get(spec.split, "part")
+    return InputError(
+        f"The buffer of {buffer:.4g} around a test {place} {width:.4g} wide leaves {left} of {len(positions)} rows "
+        f"to train on; use a smaller buffer, a shorter linking length or less depth."
+    )
