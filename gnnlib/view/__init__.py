@@ -1,0 +1,1 @@
+"""What a person sees: scenes (renderer-free), the WebGL canvas, charts and exports."""

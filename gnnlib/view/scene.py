@@ -1,0 +1,287 @@
+"""What is drawn, free of any renderer: nodes, edges, colours and the box, ready to be sent to a screen or a file.
+
+A `Scene` may hold fewer nodes and edges than the graph has; then its caption says so and how they were chosen.
+Edges are drawn once (not once a direction) and sorted by length, so every smaller linking length is a prefix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnnlib.catalog.table import Catalog
+from gnnlib.errors import InputError
+from gnnlib.graph.graph import Graph
+from gnnlib.view.colors import Colors, column_colors
+
+MAX_NODES = 200_000
+MAX_EDGES = 400_000
+NO_IMAGE = 13  # the periodic image (0, 0, 0), see Scene.images
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything a view draws.
+
+    positions: [N, 3] float32 around `centre` ([3] float64, in `length_unit`; subtracted in float64). row_ids: [N].
+    edges: [M, 2] int32, places in `positions`, lower place first. lengths: [M] float32, ascending. images: [M] uint8,
+    the periodic image of the second node that the edge leads to, as (kx+1) + 3 (ky+1) + 9 (kz+1) with k in -1, 0, 1;
+    13 where the edge crosses no face. node_sizes: [N] float32 from 0 (smallest) to 1. origin, box: [3] corner and side
+    lengths of the frame around the nodes. has_box: False where the frame is only the extent of the nodes.
+    n_nodes, n_edges: what the whole graph has, edges counted once. details: label -> [N] values for the tooltip.
+    """
+
+    positions: np.ndarray
+    centre: np.ndarray
+    row_ids: np.ndarray
+    edges: np.ndarray
+    lengths: np.ndarray
+    images: np.ndarray
+    origin: np.ndarray
+    box: np.ndarray
+    has_box: bool
+    length_unit: str
+    n_nodes: int
+    n_edges: int
+    caption: str
+    node_colors: Colors | None = None
+    node_sizes: np.ndarray | None = None
+    edge_colors: Colors | None = None
+    details: tuple[tuple[str, np.ndarray], ...] = ()
+
+    def edges_within(self, length: float) -> int:
+        """How many of the drawn edges are no longer than `length`: they are the first ones."""
+        return int(np.searchsorted(self.lengths, np.float32(length), side="right"))
+
+
+def graph_scene(
+    graph: Graph,
+    catalog: Catalog | None = None,
+    *,
+    color_by: str | Colors | None = None,
+    size_by: str | np.ndarray | None = None,
+    edge_colors: Colors | None = None,
+    details: tuple[str, ...] = (),
+    max_nodes: int = MAX_NODES,
+    max_edges: int = MAX_EDGES,
+    seed: int = 0,
+) -> Scene:
+    """The scene of a graph.
+
+    catalog: the rows the graph was built on, in the same order; needed where columns are named. color_by: a column or
+    ready `Colors` with one value a node of the graph. size_by: a column, or [N] values (larger is larger; the mass
+    column where the catalog has one). edge_colors: one value a directed edge of the graph, in its order; a pair drawn
+    once takes the larger of its two directions. details: columns shown beside a node under the pointer.
+    More than max_nodes nodes: a random subset; more than max_edges edges: a random one from each of max_edges equal
+    parts of the edges in order of length, so that every linking length keeps its share.
+    """
+    if catalog is not None and len(catalog) != graph.n_nodes:
+        raise InputError(
+            f"The graph has {graph.n_nodes:,} nodes but the catalog {len(catalog):,} rows; build the graph again."
+        )
+    rng = np.random.default_rng(seed)
+    edges, lengths, images, values = _undirected(graph, edge_colors.values if edge_colors else None)
+    n_edges = len(edges)
+    kept, edges, chosen = _thin_nodes(graph.n_nodes, edges, max_nodes, rng)
+    lengths, images = lengths[chosen], images[chosen]
+    values = None if values is None else values[chosen]
+    order = np.argsort(lengths, kind="stable")
+    if len(order) > max_edges:
+        order = order[_one_of_each_part(len(order), max_edges, rng)]
+    colors = _node_colors(catalog, color_by)
+    return _scene(
+        graph.positions,
+        graph.row_ids,
+        kept,
+        catalog,
+        edges=edges[order],
+        lengths=lengths[order],
+        images=images[order],
+        box=graph.box,
+        length_unit=graph.length_unit,
+        n_edges=n_edges,
+        node_colors=colors,
+        size_by=size_by,
+        edge_colors=None
+        if edge_colors is None or values is None
+        else Colors(values[order], edge_colors.label, edge_colors.limits, edge_colors.color_map),
+        details=details,
+    )
+
+
+def catalog_scene(
+    catalog: Catalog,
+    *,
+    color_by: str | Colors | None = None,
+    size_by: str | np.ndarray | None = None,
+    details: tuple[str, ...] = (),
+    max_nodes: int = MAX_NODES,
+    seed: int = 0,
+) -> Scene:
+    """The scene of a catalog without a graph: its objects and its box. Rows without a finite position are left out."""
+    positions = catalog.positions()
+    finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
+    if not len(finite):
+        raise InputError("No row of the catalog has a finite position, so there is nothing to draw.")
+    rng = np.random.default_rng(seed)
+    kept = finite if len(finite) <= max_nodes else np.sort(rng.choice(finite, max_nodes, replace=False))
+    return _scene(
+        positions,
+        catalog.row_ids,
+        kept,
+        catalog,
+        edges=np.empty((0, 2), dtype=np.int32),
+        lengths=np.empty(0, dtype=np.float32),
+        images=np.empty(0, dtype=np.uint8),
+        box=catalog.box,
+        length_unit=catalog.length_unit,
+        n_edges=0,
+        node_colors=_node_colors(catalog, color_by),
+        size_by=size_by,
+        edge_colors=None,
+        details=details,
+    )
+
+
+def _scene(
+    positions: np.ndarray,
+    row_ids: np.ndarray,
+    kept: np.ndarray,
+    catalog: Catalog | None,
+    *,
+    box: np.ndarray | None,
+    n_edges: int,
+    edges: np.ndarray,
+    node_colors: Colors | None,
+    size_by: str | np.ndarray | None,
+    details: tuple[str, ...],
+    **rest: object,
+) -> Scene:
+    n_nodes = len(positions)
+    if node_colors is not None and len(node_colors.values) != n_nodes:
+        raise InputError(f"There are {len(node_colors.values):,} colour values for {n_nodes:,} nodes; give one a node.")
+    if size_by is None and catalog is not None:
+        size_by = catalog.roles.mass
+    if isinstance(size_by, str):
+        size_by = _named(catalog, size_by)
+    drawn = positions[kept]
+    origin, sides = _frame(drawn, box)
+    centre = origin + sides / 2
+    return Scene(
+        positions=(drawn - centre).astype(np.float32),
+        centre=centre,
+        row_ids=row_ids[kept],
+        edges=np.ascontiguousarray(edges, dtype=np.int32),
+        origin=origin,
+        box=sides,
+        has_box=box is not None,
+        n_nodes=n_nodes,
+        n_edges=n_edges,
+        caption=_caption(len(kept), n_nodes, len(edges), n_edges),
+        node_colors=None if node_colors is None else node_colors.take(kept),
+        node_sizes=None if size_by is None else _sizes(size_by)[kept],
+        details=tuple((_label(catalog, name), _named(catalog, name)[kept]) for name in details),
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def _undirected(
+    graph: Graph, values: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Pairs [M, 2], lower place first, their lengths, periodic images, and the larger value of the two directions."""
+    if values is not None and len(values) != graph.n_edges:
+        raise InputError(f"There are {len(values):,} edge values for {graph.n_edges:,} edges; give one an edge.")
+    source, receiver = graph.edge_index
+    pair = np.minimum(source, receiver) * graph.n_nodes + np.maximum(source, receiver)
+    keep = np.flatnonzero(source != receiver)
+    _, first, inverse = np.unique(pair[keep], return_index=True, return_inverse=True)
+    first = keep[first]
+    edges = np.sort(graph.edge_index[:, first].T, axis=1)
+    # A separation is source minus receiver; the image asked for is the one of the higher place.
+    away = np.where((source[first] > receiver[first])[:, None], 1.0, -1.0) * graph.separations[first]
+    images = np.full(len(edges), NO_IMAGE, dtype=np.uint8)
+    if graph.box is not None:
+        straight = graph.positions[edges[:, 1]] - graph.positions[edges[:, 0]]
+        image = np.clip(np.rint((away - straight) / graph.box), -1, 1).astype(np.int64)
+        images = ((image + 1) @ [1, 3, 9]).astype(np.uint8)
+    if values is not None:
+        larger = np.full(len(first), -np.inf, dtype=np.float32)
+        np.maximum.at(larger, inverse, values[keep].astype(np.float32))
+        values = larger
+    return edges, graph.lengths[first].astype(np.float32), images, values
+
+
+def _thin_nodes(
+    n_nodes: int, edges: np.ndarray, max_nodes: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places of the nodes kept, the edges between them by their new places, and which edges those were."""
+    if n_nodes <= max_nodes:
+        return np.arange(n_nodes), edges, np.arange(len(edges))
+    kept = np.sort(rng.choice(n_nodes, max_nodes, replace=False))
+    place = np.full(n_nodes, -1)
+    place[kept] = np.arange(max_nodes)
+    moved = place[edges]
+    chosen = np.flatnonzero((moved >= 0).all(axis=1))
+    return kept, moved[chosen], chosen
+
+
+def _one_of_each_part(n: int, parts: int, rng: np.random.Generator) -> np.ndarray:
+    """`parts` ascending places out of `n`, one drawn at random from each of `parts` equal stretches."""
+    borders = np.arange(parts + 1) * n // parts
+    return borders[:-1] + (rng.random(parts) * np.diff(borders)).astype(np.int64)
+
+
+def _frame(positions: np.ndarray, box: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Corner and sides of the frame: the box where there is one (from 0 or centred on 0, as the positions say)."""
+    low = positions.min(axis=0) if len(positions) else np.zeros(3)
+    high = positions.max(axis=0) if len(positions) else np.ones(3)
+    if box is None:
+        return low, np.maximum(high - low, 0.0)
+    box = np.asarray(box, dtype=np.float64)
+    slack = 1e-6 * box
+    from_zero = (low >= -slack) & (high <= box + slack)
+    about_zero = (low >= -box / 2 - slack) & (high <= box / 2 + slack)
+    elsewhere = (low + high - box) / 2
+    return np.where(from_zero, 0.0, np.where(about_zero, -box / 2, elsewhere)), box
+
+
+def _sizes(values: np.ndarray) -> np.ndarray:
+    """Any positive or logarithmic quantity as a size from 0 to 1; rows without a value get 0."""
+    values = np.asarray(values, dtype=np.float64)
+    good = np.isfinite(values)
+    if good.any() and values[good].min() > 0 and values[good].max() / values[good].min() > 30:
+        values = np.log10(np.where(good, values, 1.0))
+    if not good.any():
+        return np.zeros(len(values), dtype=np.float32)
+    low, high = np.percentile(values[good], [2, 99.9])
+    size = (values - low) / (high - low) if high > low else np.full(len(values), 0.3)
+    return np.where(good, np.clip(size, 0, 1), 0).astype(np.float32)
+
+
+def _named(catalog: Catalog | None, name: str) -> np.ndarray:
+    if catalog is None:
+        raise InputError(f"Column '{name}' cannot be drawn, because the scene was built without its catalog.")
+    return catalog.values(name)
+
+
+def _label(catalog: Catalog | None, name: str) -> str:
+    column = catalog.columns.get(name) if catalog is not None else None
+    return column.label if column else name
+
+
+def _node_colors(catalog: Catalog | None, color_by: str | Colors | None) -> Colors | None:
+    if isinstance(color_by, str):
+        if catalog is None:
+            raise InputError(f"Column '{color_by}' cannot be drawn, because the scene was built without its catalog.")
+        return column_colors(catalog, color_by)
+    return color_by
+
+
+def _caption(nodes: int, all_nodes: int, edges: int, all_edges: int) -> str:
+    parts = []
+    if nodes < all_nodes:
+        parts.append(f"{nodes:,} of {all_nodes:,} nodes")
+    if edges < all_edges:
+        parts.append(f"{edges:,} of {all_edges:,} edges")
+    return f"showing {' and '.join(parts)}, a random subset" if parts else ""
