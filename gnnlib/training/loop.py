@@ -1,0 +1,215 @@
+"""One fold's training and prediction: full-batch AdamW with a one-cycle rate, the best validation weights kept.
+
+Every random choice follows from `RunSpec.seed`; on the CPU equal runs give equal numbers (on a GPU sums over edges
+may differ in the last digits).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gnnlib.errors import InputError
+from gnnlib.graph.graph import Graph
+from gnnlib.models.heads import GaussianHead
+from gnnlib.models.output import Attention
+from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
+from gnnlib.training.scaling import Scalers
+from gnnlib.training.spec import RunSpec
+
+_GRADIENT_NORM = 1.0
+_SMALLEST_CALIBRATION = 20  # validation rows below which sigma is left as the network gave it
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What `fit` sees of a fold, already scaled: x [n, F], y [n, T], edge_index [2, M], edge_attr [M, D].
+
+    train, validation: [n] bool, disjoint; rows in neither (a buffer) pass messages and are never in the loss. Nothing here belongs to the test part.
+    """
+
+    x: Tensor
+    y: Tensor
+    edge_index: Tensor
+    edge_attr: Tensor
+    train: Tensor
+    validation: Tensor
+
+    @classmethod
+    def build(
+        cls,
+        graph: Graph,
+        features: np.ndarray,
+        target: np.ndarray,
+        train: np.ndarray,
+        validation: np.ndarray,
+        scalers: Scalers,
+    ) -> FoldData:
+        """From the training graph and its n nodes' unscaled features [n, F], target [n] or [n, T] and masks [n]."""
+        x, edge_index, edge_attr = _inputs(graph, features, scalers)
+        y = torch.nan_to_num(scalers.target.transform(target[:, None] if target.ndim == 1 else target))
+        return cls(x, y, edge_index, edge_attr, torch.from_numpy(train), torch.from_numpy(validation))
+
+    def to(self, device: torch.device) -> FoldData:
+        return FoldData(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One line of the log. Losses: mean Gaussian negative log-likelihood of the scaled target, None without validation."""
+
+    epoch: int
+    epochs: int
+    train_loss: float
+    validation_loss: float | None
+    learning_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """state_dict: the weights of the best validation epoch, on the CPU. stopped: True where `should_stop` ended it."""
+
+    state_dict: dict[str, Tensor]
+    history: tuple[EpochReport, ...]
+    best_epoch: int
+    seconds: float
+    stopped: bool
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """mean, sigma: [n] (or [n, T]) float64 in the target's unit. attention: one entry a layer, on the CPU, or ()."""
+
+    mean: np.ndarray
+    sigma: np.ndarray
+    attention: tuple[Attention, ...]
+
+
+def fit(
+    model: nn.Module,
+    data: FoldData,
+    spec: RunSpec,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] = lambda report: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> FitResult:
+    """Train `model` in place on one fold and leave in it the best validation weights (without validation, the last).
+
+    on_epoch is called after each epoch; should_stop is asked once an epoch, and True ends the training there. Raises
+    InputError where the loss stops being finite or memory runs out.
+    """
+    started = time.perf_counter()
+    with _plain_words(spec, device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(spec.seed)
+        model.to(device)
+        data = data.to(device)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=spec.learning_rate, total_steps=spec.epochs + 1, pct_start=0.2
+        )
+        validate = bool(data.validation.any())
+        history: list[EpochReport] = []
+        best, best_epoch, best_state, stopped = float("inf"), 0, _copy(model), False
+        for epoch in range(1, spec.epochs + 1):
+            train_loss = _step(model, data, optimizer)
+            validation_loss = _validation_loss(model, data) if validate else None
+            if not np.isfinite(train_loss):
+                raise InputError(
+                    f"Training stopped at epoch {epoch}: the loss is no longer a number; lower the learning rate "
+                    f"(now {spec.learning_rate:g}) or look for extreme values in the features."
+                )
+            score = -float(epoch) if validation_loss is None else validation_loss
+            if score < best:
+                best, best_epoch, best_state = score, epoch, _copy(model)
+            rate = float(schedule.get_last_lr()[0])
+            schedule.step()
+            seconds = time.perf_counter() - started
+            history.append(EpochReport(epoch, spec.epochs, train_loss, validation_loss, rate, seconds))
+            on_epoch(history[-1])
+            if should_stop():
+                stopped = epoch < spec.epochs
+                break
+        model.load_state_dict(best_state)
+        _calibrate(model, data)
+    return FitResult(_copy(model), tuple(history), best_epoch, time.perf_counter() - started, stopped)
+
+
+def predict(model: nn.Module, graph: Graph, features: np.ndarray, scalers: Scalers, device: torch.device) -> Prediction:
+    """Mean and sigma of every node of `graph` in the target's unit, with the attention over the graph's own edges.
+
+    features: [n, F], unscaled, one row a node. Raises InputError where a feature is missing or infinite.
+    """
+    if bad := int((~np.isfinite(features)).any(axis=1).sum()):
+        raise InputError(f"{bad} rows to predict have missing or infinite features; remove them with a cut.")
+    model.to(device).eval()
+    with torch.no_grad():
+        output = model(*(tensor.to(device) for tensor in _inputs(graph, features, scalers)))
+    mean = scalers.target.inverse(output.mean.cpu().double().numpy())
+    sigma = scalers.target.scale * (0.5 * output.log_variance).exp().cpu().double().numpy()
+    attention = tuple(Attention(*(part.cpu() for part in layer)) for layer in output.attention)
+    if mean.shape[1] == 1:
+        mean, sigma = mean[:, 0], sigma[:, 0]
+    return Prediction(mean, sigma, attention)
+
+
+def _inputs(graph: Graph, features: np.ndarray, scalers: Scalers) -> tuple[Tensor, Tensor, Tensor]:
+    x = scalers.features.transform(features)
+    return x, torch.from_numpy(np.ascontiguousarray(graph.edge_index)), scalers.edge_attributes(graph)
+
+
+def _step(model: nn.Module, data: FoldData, optimizer: torch.optim.Optimizer) -> float:
+    model.train()
+    optimizer.zero_grad(set_to_none=True)
+    output = model(data.x, data.edge_index, data.edge_attr)
+    mean, log_variance, y = (t[data.train] for t in (output.mean, output.log_variance, data.y))
+    gaussian_nll(mean, log_variance, y, BETA).backward()
+    nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+    optimizer.step()
+    return float(gaussian_nll(mean.detach(), log_variance.detach(), y))
+
+
+@torch.no_grad()
+def _validation_loss(model: nn.Module, data: FoldData) -> float:
+    model.eval()
+    output = model(data.x, data.edge_index, data.edge_attr)
+    rows = data.validation
+    return float(gaussian_nll(output.mean[rows], output.log_variance[rows], data.y[rows]))
+
+
+@torch.no_grad()
+def _calibrate(model: nn.Module, data: FoldData) -> None:
+    """Scale sigma by what the validation rows say of it."""
+    if int(data.validation.sum()) < _SMALLEST_CALIBRATION:
+        return
+    model.eval()
+    output = model(data.x, data.edge_index, data.edge_attr)
+    rows = data.validation
+    factor = sigma_scale(output.mean[rows], output.log_variance[rows], data.y[rows])
+    for module in model.modules():
+        if isinstance(module, GaussianHead):
+            module.sigma_scale.mul_(factor)
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+@contextmanager
+def _plain_words(spec: RunSpec, device: torch.device) -> Iterator[None]:
+    """Memory that runs out, as a sentence: torch raises a RuntimeError of its own kind for each device."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "memory" not in str(error):
+            raise
+        raise InputError(
+            f"The {device.type} ran out of memory; use a smaller linking length, fewer unshared copies "
+            f"(now {spec.model.unshared}) or a smaller hidden width (now {spec.model.hidden})."
+        ) from error

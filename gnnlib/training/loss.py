@@ -1,0 +1,34 @@
+"""The loss: a Gaussian negative log-likelihood whose weights keep the mean from being starved (beta-NLL).
+
+Seitzer et al. 2022 (arXiv 2203.09168). Natural logarithms throughout; sigma is in the unit of the target.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+BETA = 0.5  # the value its authors recommend; 0 is the plain likelihood, 1 the gradient of a squared error for the mean
+
+
+def gaussian_nll(mean: Tensor, log_variance: Tensor, target: Tensor, beta: float = 0.0) -> Tensor:
+    """Mean over rows and targets of variance^beta * (log variance + residual^2 / variance + log 2 pi) / 2, a scalar.
+
+    mean, log_variance, target: [N, T]. The factor variance^beta carries no gradient; beta = 0 is the likelihood itself.
+    """
+    nll = 0.5 * (log_variance + (target - mean).square() * (-log_variance).exp() + math.log(2 * math.pi))
+    if beta:
+        nll = nll * (beta * log_variance.detach()).exp()
+    return nll.mean()
+
+
+def sigma_scale(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:
+    """The factor [T] on sigma that makes standardised residuals have unit variance (the likelihood's own optimum).
+
+    Meant for rows the weights were not fitted to: an over-fitted model is over-confident (Levi et al. 2022, arXiv
+    1905.11659).
+    """
+    standardised = (target - mean) * (-0.5 * log_variance).exp()
+    return torch.sqrt(standardised.square().mean(dim=0)).clamp(min=1e-3)
