@@ -1,0 +1,350 @@
+"""The two-dimensional figures, one function each: data in, a Plotly figure out.
+
+Backgrounds are transparent and fonts and grid lines inherit, so the same figure sits on the light and on the dark
+theme; the few fixed colours (`ACCENT`, `COOL`, ...) were chosen to read on both. Scatter plots keep their row ids
+in `customdata`, so a click can be turned into a selection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+ACCENT = "#d98f33"
+COOL = "#4f8fd0"
+GREEN = "#3f9f79"
+ROSE = "#c9615a"
+MUTED = "#8592a6"
+CYCLE = (ACCENT, COOL, GREEN, "#a876c0", ROSE, "#3ba3b3", "#b8a13a", MUTED)
+# Dark to luminous without reaching the white of paper or the black of the sky at either end.
+GLOW = ((0.0, "#3b3f8f"), (0.3, "#8a4a86"), (0.6, "#cf6a5a"), (0.85, "#e9a23f"), (1.0, "#f0cf6a"))
+
+HEIGHT = 290
+
+
+def _figure(height: int = HEIGHT, legend: bool = False) -> go.Figure:
+    figure = go.Figure()
+    _quiet(figure, height, legend)
+    return figure
+
+
+def _quiet(figure: go.Figure, height: int, legend: bool = False) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 12, "t": 26 if legend else 10, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=legend,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
+        bargap=0.04,
+        hoverlabel={"font": {"size": 12}},
+    )
+    figure.update_xaxes(automargin=True, zeroline=False, title_standoff=6)
+    figure.update_yaxes(automargin=True, zeroline=False, title_standoff=6)
+
+
+def histogram(values: np.ndarray, label: str, log: bool = False, bins: int = 60) -> go.Figure:
+    """Counts of one column; non-finite values are left out, and with `log` also those that have no logarithm."""
+    numbers = np.asarray(values, dtype=np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    if log:
+        numbers = np.log10(numbers[numbers > 0])
+    figure = _figure()
+    if numbers.size:
+        counts, edges = np.histogram(numbers, bins=bins)
+        figure.add_bar(
+            x=(edges[:-1] + edges[1:]) / 2,
+            y=counts,
+            width=np.diff(edges),
+            marker={"color": ACCENT, "line": {"width": 0}},
+            hovertemplate="%{x:.4g}: %{y:,} objects<extra></extra>",
+        )
+    figure.update_xaxes(title=f"log₁₀ {label}" if log else label)
+    figure.update_yaxes(title="objects")
+    return figure
+
+
+def category_counts(values: pd.Series, label: str, most: int = 20) -> go.Figure:
+    """Counts of the most frequent values of a column of words."""
+    counts = values.astype(str).value_counts().head(most)
+    figure = _figure()
+    figure.add_bar(x=counts.index.tolist(), y=counts.to_numpy(), marker={"color": ACCENT})
+    figure.update_xaxes(title=label, type="category")
+    figure.update_yaxes(title="objects")
+    return figure
+
+
+def degree_histogram(degrees: np.ndarray) -> go.Figure:
+    """How many neighbours the nodes have, with the mean marked."""
+    figure = _figure()
+    top = int(degrees.max()) if degrees.size else 0
+    step = max(1, -(-(top + 1) // 60))
+    edges = np.arange(0, top + step + 1, step) - 0.5
+    counts, _ = np.histogram(degrees, bins=edges)
+    centres = edges[:-1] + step / 2
+    figure.add_bar(
+        x=centres,
+        y=counts,
+        width=step,
+        marker={"color": [ROSE if c < 1 and step == 1 else ACCENT for c in centres], "line": {"width": 0}},
+        hovertemplate="degree %{x:.0f}: %{y:,} nodes<extra></extra>",
+    )
+    if degrees.size:
+        mean = float(degrees.mean())
+        figure.add_vline(x=mean, line={"color": COOL, "width": 1.5, "dash": "dot"})
+        figure.add_annotation(
+            x=mean, y=1, yref="paper", text=f"mean {mean:.1f}", showarrow=False, xanchor="left", xshift=5
+        )
+    figure.update_xaxes(title="degree")
+    figure.update_yaxes(title="nodes")
+    return figure
+
+
+def radius_curves(
+    radii: np.ndarray,
+    isolated: np.ndarray,
+    largest: np.ndarray,
+    mean_degree: np.ndarray,
+    current: float | None,
+    unit: str = "Mpc",
+) -> go.Figure:
+    """Isolated fraction, largest component and mean degree at every linking length; the current one is marked."""
+    figure = make_subplots(specs=[[{"secondary_y": True}]])
+    _quiet(figure, HEIGHT, legend=True)
+    hover = "%{x:.3g} " + unit + ": %{y:.3g}"
+    for name, values, colour in (("isolated", isolated, ROSE), ("largest component", largest, ACCENT)):
+        figure.add_scatter(
+            x=radii, y=values, name=name, mode="lines", line={"color": colour, "width": 2}, hovertemplate=hover
+        )
+    figure.add_scatter(
+        x=radii,
+        y=mean_degree,
+        name="mean degree",
+        mode="lines",
+        line={"color": COOL, "width": 1.5, "dash": "dash"},
+        secondary_y=True,
+        hovertemplate=hover,
+    )
+    if current is not None:
+        figure.add_vline(x=current, line={"color": MUTED, "width": 1.5})
+    figure.update_xaxes(title=f"linking length [{unit}]" if unit else "linking length")
+    figure.update_yaxes(title="fraction of nodes", range=[0, 1.03], secondary_y=False)
+    figure.update_yaxes(title="mean degree", rangemode="tozero", showgrid=False, secondary_y=True)
+    return figure
+
+
+def positions(first: np.ndarray, second: np.ndarray, labels: tuple[str, str], most: int = 20_000) -> go.Figure:
+    """A projection of the catalog on two axes, equal scales; at most `most` rows, drawn at random with a fixed seed."""
+    keep = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
+    if keep.size > most:
+        keep = np.sort(np.random.default_rng(0).choice(keep, most, replace=False))
+    figure = _figure(height=360)
+    figure.add_scattergl(
+        x=first[keep],
+        y=second[keep],
+        mode="markers",
+        marker={"size": 2.5 if keep.size > 3000 else 4, "color": ACCENT, "opacity": 0.55},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(title=labels[0])
+    figure.update_yaxes(title=labels[1], scaleanchor="x", scaleratio=1)
+    return figure
+
+
+def loss_curves(history: pd.DataFrame) -> go.Figure:
+    """Training (thin) and validation (thick) loss of every fold against the epoch.
+
+    history: columns fold, epoch, train_loss, validation_loss, one row an epoch, as in a run's metrics.jsonl.
+    """
+    figure = _figure(height=330, legend=True)
+    for number, (fold, rows) in enumerate(history.groupby("fold", sort=True)):
+        colour = CYCLE[number % len(CYCLE)]
+        label = f"fold {int(str(fold)) + 1}"
+        for column, name, width, opacity in (
+            ("train_loss", f"{label}, training", 1.0, 0.55),
+            ("validation_loss", label, 2.2, 1.0),
+        ):
+            if column not in rows or rows[column].isna().all():
+                continue
+            figure.add_scatter(
+                x=rows["epoch"],
+                y=rows[column],
+                name=name,
+                legendgroup=label,
+                showlegend=column == "validation_loss",
+                mode="lines",
+                opacity=opacity,
+                line={"color": colour, "width": width},
+                hovertemplate=f"{name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
+            )
+    figure.update_xaxes(title="epoch")
+    figure.update_yaxes(title="loss")
+    return figure
+
+
+def parity(
+    truth: np.ndarray,
+    prediction: np.ndarray,
+    row_ids: Sequence[object] | np.ndarray,
+    label: str,
+    colour: np.ndarray | None = None,
+    colour_label: str = "",
+    selected: Sequence[object] = (),
+) -> go.Figure:
+    """Prediction against truth on equal axes with the 1:1 line; `customdata` holds the row ids."""
+    figure = _figure(height=430)
+    finite = np.isfinite(truth) & np.isfinite(prediction)
+    span = np.concatenate([truth[finite], prediction[finite]]) if finite.any() else np.array([0.0, 1.0])
+    low, high = float(span.min()), float(span.max())
+    margin = 0.03 * (high - low or 1.0)
+    limits = [low - margin, high + margin]
+    marker: dict[str, object] = {"size": 5, "opacity": 0.75, "color": ACCENT}
+    if colour is not None:
+        shade = np.asarray(colour, dtype=np.float64)
+        known = shade[np.isfinite(shade)]
+        if known.size:
+            marker |= {
+                "color": shade,
+                "colorscale": [list(stop) for stop in GLOW],
+                "cmin": float(np.quantile(known, 0.01)),
+                "cmax": float(np.quantile(known, 0.99)),
+                "colorbar": {"title": {"text": colour_label, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+            }
+    figure.add_scattergl(
+        x=truth,
+        y=prediction,
+        customdata=_as_ids(row_ids),
+        mode="markers",
+        marker=marker,
+        # What is not selected keeps its opacity: the selection is marked by a ring, not by hiding the rest.
+        unselected={"marker": {"opacity": 0.75}},
+        hovertemplate="row %{customdata}<br>truth %{x:.3f}<br>prediction %{y:.3f}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=limits, y=limits, mode="lines", line={"color": MUTED, "width": 1.2, "dash": "dash"}, hoverinfo="skip"
+    )
+    _mark(figure, truth, prediction, row_ids, selected)
+    figure.update_xaxes(title=f"{label}, truth", range=limits, constrain="domain")
+    figure.update_yaxes(title=f"{label}, predicted", range=limits, scaleanchor="x", scaleratio=1, constrain="domain")
+    return figure
+
+
+def residual_against(
+    values: np.ndarray,
+    residual: np.ndarray,
+    row_ids: Sequence[object] | np.ndarray,
+    label: str,
+    target: str,
+    selected: Sequence[object] = (),
+) -> go.Figure:
+    """Residual (prediction minus truth) against one column, with the running median and its 16-84 % band."""
+    figure = _figure(height=430)
+    values = np.asarray(values, dtype=np.float64)
+    figure.add_scattergl(
+        x=values,
+        y=residual,
+        customdata=_as_ids(row_ids),
+        mode="markers",
+        marker={"size": 4, "opacity": 0.35, "color": COOL},
+        unselected={"marker": {"opacity": 0.35}},
+        hovertemplate="row %{customdata}<br>%{x:.4g}<br>residual %{y:+.3f}<extra></extra>",
+    )
+    centres, low, median, high = running_quantiles(values, residual)
+    _band(figure, centres, low, median, high, ACCENT)
+    figure.add_hline(y=0, line={"color": MUTED, "width": 1.2, "dash": "dash"})
+    _mark(figure, values, residual, row_ids, selected)
+    figure.update_xaxes(title=label)
+    figure.update_yaxes(title=f"residual of {target}")
+    return figure
+
+
+def running_quantiles(
+    x: np.ndarray, y: np.ndarray, bins: int = 18, fewest: int = 8
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Centres and the 16, 50 and 84 % quantiles of y in bins of x with equal counts, at least `fewest` points each."""
+    keep = np.isfinite(x) & np.isfinite(y)
+    x, y = x[keep], y[keep]
+    if x.size < fewest:
+        return (np.empty(0),) * 4
+    order = np.argsort(x, kind="stable")
+    parts = np.array_split(order, min(bins, x.size // fewest))
+    centres = np.array([np.median(x[part]) for part in parts])
+    low, median, high = np.array([np.quantile(y[part], (0.16, 0.5, 0.84)) for part in parts]).T
+    return centres, low, median, high
+
+
+def attention_by_separation(profile: pd.DataFrame, unit: str = "Mpc") -> go.Figure:
+    """Relative attention against separation: median, 16-84 % band and the line 1, which means no preference.
+
+    profile: columns separation, low, median, high, one row a bin.
+    """
+    figure = _figure(height=330)
+    _band(figure, profile["separation"], profile["low"], profile["median"], profile["high"], ACCENT)
+    figure.add_hline(y=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
+    figure.add_annotation(
+        x=1, xref="paper", y=1, text="no preference", showarrow=False, xanchor="right", yshift=9, font={"size": 11}
+    )
+    figure.update_xaxes(title=f"separation [{unit}]" if unit else "separation")
+    figure.update_yaxes(title="attention × degree", rangemode="tozero")
+    return figure
+
+
+def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, model: str) -> go.Figure:
+    """One metric of the model and the baselines, mean and standard deviation over the folds; the model stands out."""
+    figure = _figure(height=60 + 38 * len(scores))
+    names = list(scores)[::-1]
+    means = [scores[name][0] for name in names]
+    figure.add_scatter(
+        x=means,
+        y=names,
+        mode="markers",
+        error_x={"array": [scores[name][1] for name in names], "thickness": 1.4, "width": 4, "color": MUTED},
+        marker={"size": 11, "color": [ACCENT if name == model else COOL for name in names]},
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )
+    figure.update_xaxes(title=metric)
+    figure.update_yaxes(type="category", showgrid=True)
+    return figure
+
+
+def _band(figure: go.Figure, x: object, low: object, median: object, high: object, colour: str) -> None:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    figure.add_scatter(x=x, y=low, **edge)
+    figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
+    figure.add_scatter(
+        x=x,
+        y=median,
+        mode="lines",
+        line={"color": colour, "width": 2.4},
+        hovertemplate="%{x:.3g}: median %{y:.3g}<extra></extra>",
+    )
+
+
+def _mark(
+    figure: go.Figure,
+    x: np.ndarray,
+    y: np.ndarray,
+    row_ids: Sequence[object] | np.ndarray,
+    selected: Sequence[object],
+) -> None:
+    """A ring around each selected row."""
+    if not len(selected):
+        return
+    chosen = np.isin(np.asarray(row_ids), np.asarray(list(selected)))
+    figure.add_scatter(
+        x=np.asarray(x)[chosen],
+        y=np.asarray(y)[chosen],
+        mode="markers",
+        marker={"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": ROSE, "width": 2.4}},
+        hoverinfo="skip",
+    )
+
+
+def _as_ids(row_ids: Sequence[object] | np.ndarray) -> list[str]:
+    """Row ids as text: a 64-bit id does not survive as a JavaScript number."""
+    return [str(row_id) for row_id in row_ids]

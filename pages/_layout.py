@@ -1,0 +1,29 @@
+"""The parts that every page is made of: a heading, a strip of figures and the step that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+
+def heading(title: str, sentence: str) -> None:
+    """The page's title and what it is for."""
+    with st.container(gap=None, width="content"):
+        st.title(title, anchor=False)
+        st.caption(sentence)
+
+
+def metric_strip(figures: Sequence[tuple[str, str, str | None]]) -> None:
+    """A row of figures: label, value, and what the label means where that is not obvious."""
+    with st.container(border=True, horizontal=True, gap="medium", horizontal_alignment="distribute"):
+        for label, value, meaning in figures:
+            st.metric(label, value, help=meaning, width="content")
+
+
+def next_step(page: str, label: str, icon: str) -> None:
+    """The way on, at the foot of a page."""
+    st.space("small")
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button(label, type="primary", icon=icon, key="next_step"):
+            st.switch_page(page)

@@ -1,0 +1,220 @@
+"""What is in view: catalog, graph, run and selected objects, shared by all pages of one browser session.
+
+The state is small (two specs, a run id, row ids) and is mirrored in the address, so a link shows the same thing.
+Everything heavy is loaded through the cached functions below; what they return is shared and never changed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gnnlib.catalog.read import read_catalog
+from gnnlib.catalog.table import Catalog, CatalogSpec
+from gnnlib.errors import InputError
+from gnnlib.graph.graph import Graph, GraphSpec
+
+if TYPE_CHECKING:
+    from gnnlib.graph.diagnostics import RadiusSweep
+    from gnnlib.training.run import Run
+
+SAMPLE = CatalogSpec(path="sample")
+DEMO_RUN = "demo"
+_SPECS: dict[str | type, Any] = {
+    CatalogSpec: lambda spec: spec.model_dump_json(),
+    GraphSpec: lambda spec: spec.model_dump_json(),
+}
+
+
+# What is in view
+
+
+def begin() -> None:
+    """Fill the state of a new session from the address, else from the demo run on the sample. Called by the shell."""
+    state = st.session_state
+    if "catalog_spec" in state:
+        return
+    state.catalog_spec, state.graph_spec, state.run_id, state.selection = SAMPLE, None, None, ()
+    wanted = dict(st.query_params)
+    try:
+        open_run(wanted.get("run", DEMO_RUN))
+    except InputError as error:
+        if "run" in wanted:
+            state.notice = str(error)
+    if "radius" in wanted:
+        try:
+            radius = float(wanted["radius"])
+        except ValueError:
+            radius = float("nan")
+        if np.isfinite(radius) and radius > 0:
+            state.graph_spec = graph_spec().model_copy(update={"method": "radius", "radius": radius, "k": None})
+    if wanted.get("selected"):
+        state.selection = tuple(wanted["selected"].split(","))
+
+
+def mirror() -> None:
+    """Write what is in view into the address."""
+    spec = graph_spec()
+    wanted = {"run": st.session_state.run_id or "none"}
+    if spec.method == "radius" and spec.radius:
+        wanted["radius"] = f"{spec.radius:.4g}"
+    if selection():
+        wanted["selected"] = ",".join(map(str, selection()[:20]))
+    if dict(st.query_params) != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def catalog_spec() -> CatalogSpec:
+    return st.session_state.catalog_spec
+
+
+def graph_spec() -> GraphSpec:
+    """The graph in view; for a catalog that has none yet, a radius graph with about ten neighbours an object."""
+    if st.session_state.graph_spec is None:
+        st.session_state.graph_spec = GraphSpec(radius=suggested_radius(catalog_spec()))
+    return st.session_state.graph_spec
+
+
+def show_catalog(spec: CatalogSpec) -> None:
+    """Take another catalog (or other choices about the same one) into view."""
+    if spec.path != catalog_spec().path:
+        st.session_state.graph_spec = None
+        st.session_state.selection = ()
+    st.session_state.catalog_spec = spec
+
+
+def show_graph(spec: GraphSpec) -> None:
+    st.session_state.graph_spec = spec
+
+
+def open_run(run_id: str) -> None:
+    """Take a run into view, with the catalog and the graph it was trained on."""
+    if run_id == "none":
+        return
+    spec = load_run(run_id).spec
+    if spec.catalog.path != catalog_spec().path:
+        st.session_state.selection = ()
+    st.session_state.run_id = run_id
+    st.session_state.catalog_spec = spec.catalog
+    st.session_state.graph_spec = spec.graph
+
+
+def current_run() -> Run | None:
+    """The run in view, read anew from its folder; None where no run is open."""
+    run_id = st.session_state.run_id
+    return load_run(run_id) if run_id else None
+
+
+def selection() -> tuple[str, ...]:
+    """Row ids of the selected objects, as text, in the order they were chosen."""
+    return st.session_state.selection
+
+
+def select(row_ids: Sequence[object]) -> None:
+    st.session_state.selection = tuple(str(row_id) for row_id in row_ids)
+
+
+def selected_rows(row_ids: np.ndarray) -> np.ndarray:
+    """Positions in `row_ids` of the selected objects that are among them."""
+    place = {str(row_id): at for at, row_id in enumerate(row_ids)} if selection() else {}
+    return np.array([place[row_id] for row_id in selection() if row_id in place], dtype=np.int64)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show what is wrong with the input as a sentence, and end the page there."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+
+
+# What is loaded, once for all sessions
+
+
+def stamp(spec: CatalogSpec) -> float:
+    """Time of the last change of the catalog's file, so that a changed file is read again."""
+    path = Path(spec.path)
+    return path.stat().st_mtime if spec.path != "sample" and path.exists() else 0.0
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the catalog", hash_funcs=_SPECS)
+def _catalog(spec: CatalogSpec, changed: float) -> Catalog:
+    return read_catalog(spec)
+
+
+def catalog(spec: CatalogSpec | None = None) -> Catalog:
+    spec = spec or catalog_spec()
+    return _catalog(spec, stamp(spec))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Building the graph", hash_funcs=_SPECS)
+def _graph(spec: CatalogSpec, changed: float, how: GraphSpec) -> Graph:
+    from gnnlib.graph.build import build_graph
+
+    return build_graph(_catalog(spec, changed), how)
+
+
+def graph(spec: CatalogSpec | None = None, how: GraphSpec | None = None) -> Graph:
+    spec = spec or catalog_spec()
+    return _graph(spec, stamp(spec), how or graph_spec())
+
+
+@st.cache_resource(max_entries=4, show_spinner="Measuring the graph at every linking length", hash_funcs=_SPECS)
+def _sweep(spec: CatalogSpec, changed: float, periodic: bool | None, largest: float) -> RadiusSweep:
+    from gnnlib.graph.diagnostics import RadiusSweep
+
+    return RadiusSweep(_graph(spec, changed, GraphSpec(radius=largest, periodic=periodic, edge_features=("length",))))
+
+
+def sweep(largest: float) -> RadiusSweep:
+    """The figures of the graph in view at every linking length up to `largest`."""
+    spec = catalog_spec()
+    return _sweep(spec, stamp(spec), graph_spec().periodic, largest)
+
+
+@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=_SPECS)
+def _suggested_radius(spec: CatalogSpec, changed: float) -> float:
+    from gnnlib.graph.neighbors import find
+
+    rows = _catalog(spec, changed)
+    points = rows.positions()
+    points = points[np.isfinite(points).all(axis=1)]
+    if len(points) < 3:
+        return 1.0
+    found = find(points, GraphSpec(method="knn", k=min(10, len(points) - 1)), None)
+    furthest = np.zeros(len(points))
+    np.maximum.at(furthest, found.edge_index[1], found.lengths)
+    typical = float(np.median(furthest)) or float(np.ptp(points)) / 20 or 1.0
+    return float(f"{typical:.2g}")
+
+
+def suggested_radius(spec: CatalogSpec) -> float:
+    """Median distance of the tenth neighbour, to two digits."""
+    return _suggested_radius(spec, stamp(spec))
+
+
+def load_run(run_id: str) -> Run:
+    from gnnlib.training.run import load_run as read_run
+
+    return read_run(run_id)
+
+
+def temporary_folder() -> Path:
+    """This session's own folder for uploads; it goes when the session ends."""
+    if "uploads" not in st.session_state:
+        st.session_state.uploads = tempfile.TemporaryDirectory(prefix="filament-")
+    return Path(st.session_state.uploads.name)
+
+
+def table_of(rows: Catalog) -> pd.DataFrame:
+    """The catalog's table led by its row ids."""
+    return pd.DataFrame({"row": rows.row_ids}).join(rows.table)

@@ -1,0 +1,138 @@
+"""The sidebar: what is in view, in four compact cards, and the way to another run."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gnnlib.catalog.table import CatalogSpec
+from gnnlib.errors import InputError
+from gnnlib.graph.graph import GraphSpec
+from gnnlib.training.run import Run, list_runs
+from pages import _session
+
+STATES = {"queued": "gray", "running": "orange", "finished": "green", "cancelled": "gray", "failed": "red"}
+
+
+@st.fragment(key="in-view")
+def in_view() -> None:
+    """Catalog, graph, run and selection."""
+    if notice := st.session_state.pop("notice", None):
+        st.warning(notice)
+    with st.container(gap="xsmall"):
+        catalog_card()
+        graph_card()
+        run_card()
+        selection_card()
+
+
+def catalog_card() -> None:
+    with st.container(border=True, gap=None):
+        st.caption("CATALOG")
+        try:
+            rows = _session.catalog()
+        except InputError as error:
+            st.markdown(f"**{plain(_session.catalog_spec().path)}**")
+            st.caption(plain(str(error)))
+            return
+        st.markdown(f"**{plain(rows.name)}**")
+        sides = "" if rows.box is None else f" · {box_label(rows.box)} {rows.length_unit} box"
+        st.caption(f"{len(rows):,} rows{sides}{', periodic' if rows.periodic else ''}")
+        if rows.spec.where:
+            st.caption(f"where {plain(rows.spec.where)}")
+
+
+def graph_card() -> None:
+    with st.container(border=True, gap=None):
+        st.caption("GRAPH")
+        try:
+            spec, unit = _session.graph_spec(), _session.catalog().length_unit
+        except InputError:
+            st.markdown("**none**")
+            return
+        st.markdown(f"**{graph_label(spec, unit)}**")
+        extras = [name.replace("_", " ") for name in spec.edge_features]
+        st.caption("edges carry " + ", ".join(extras) if extras else "edges carry nothing")
+
+
+def run_card() -> None:
+    with st.container(border=True, gap=None):
+        runs = {run.id: run for run in list_runs()}
+        here = st.session_state.run_id
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap=None):
+            st.caption("RUN")
+            with st.popover("Open", type="tertiary", disabled=not runs, width="content"):
+                st.selectbox(
+                    "Run",
+                    list(runs),
+                    index=list(runs).index(here) if here in runs else None,
+                    format_func=lambda run_id: run_label(runs[run_id]),
+                    key="sidebar_run",
+                    on_change=_open_chosen,
+                    placeholder="choose a run",
+                )
+        if here not in runs:
+            st.markdown("**none open**")
+            return
+        run = runs[here]
+        status = run.status
+        st.markdown(f"**{plain(run_title(run))}**")
+        st.badge(status.state, color=STATES.get(status.state, "red"))
+        if status.state != "damaged" and run.spec.catalog.path != _session.catalog_spec().path:
+            st.caption(f"trained on another catalog: {plain(source_label(run.spec.catalog))}")
+
+
+def selection_card() -> None:
+    chosen = _session.selection()
+    if not chosen:
+        return
+    with (
+        st.container(border=True, gap=None),
+        st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap=None),
+    ):
+        more = f" and {len(chosen) - 1} more" if len(chosen) > 1 else ""
+        st.markdown(f"Row **{plain(chosen[0])}**{more}")
+        st.button("Clear", type="tertiary", key="clear_selection", on_click=_session.select, args=((),))
+
+
+def _open_chosen() -> None:
+    run_id = st.session_state.sidebar_run
+    if run_id:
+        try:
+            _session.open_run(run_id)
+        except InputError as error:
+            st.session_state.notice = str(error)
+        st.rerun()
+
+
+def graph_label(spec: GraphSpec, unit: str) -> str:
+    """One line for a graph: `radius 3 Mpc, self-loops`."""
+    how = f"{spec.k} nearest neighbours" if spec.method == "knn" else f"linking length {spec.radius:.4g} {unit}".strip()
+    return how + (", self-loops" if spec.self_loops else "") + (", open edges" if spec.periodic is False else "")
+
+
+def run_title(run: Run) -> str:
+    status = run.status
+    if status.state == "damaged":
+        return run.id
+    spec = run.spec
+    return spec.name or f"{spec.model.name.replace('_', ' ')} for {spec.target}"
+
+
+def run_label(run: Run) -> str:
+    """One line for a run in a list: what it is, when it was started and how it stands."""
+    when = "bundled" if run.read_only else f"{run.id[4:6]}-{run.id[6:8]} {run.id[9:11]}:{run.id[11:13]}"
+    return f"{run_title(run)} · {when} · {run.status.state}"
+
+
+def source_label(spec: CatalogSpec) -> str:
+    return "sample" if spec.path == "sample" else spec.path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def box_label(box: object) -> str:
+    sides = [f"{side:.4g}" for side in box]  # type: ignore[attr-defined]
+    return sides[0] if len(set(sides)) == 1 else " × ".join(sides)
+
+
+def plain(text: object) -> str:
+    """The text with the characters escaped that Markdown would read as formatting."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-!|~$:^" else letter for letter in str(text))

@@ -1,0 +1,353 @@
+"""Bring a catalog: where it comes from, what its columns mean, what is wrong with it, and which rows to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gnnlib.catalog.summary import Summary, summarize
+from gnnlib.catalog.table import Catalog, CatalogSpec, Roles
+from gnnlib.errors import InputError
+from gnnlib.view import charts
+from pages import _files, _session
+from pages._layout import heading, metric_strip, next_step
+
+SOURCES = {"sample": "Sample", "upload": "Upload", "path": "Path on the server"}
+NONE = "none"
+
+
+def main() -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        heading("Catalog", "One row an object: halos, galaxies or stars, with positions in 3D or on the sky.")
+        source = st.segmented_control(
+            "Source",
+            list(SOURCES),
+            format_func=SOURCES.get,
+            default=current_source(),
+            required=True,
+            key="source",
+            persist_state="session",
+            on_change=back_to_sample,
+        )
+    if source == "upload":
+        upload()
+    elif source == "path":
+        server_path()
+    for problem in (st.session_state.pop("catalog_problem", None),):
+        if problem:
+            st.error(problem, icon=":material/error:")
+
+    with _session.explained():
+        rows = _session.catalog()
+        summary = summary_of(_session.catalog_spec())
+    for sentence in rows.warnings:
+        st.warning(sentence, icon=":material/info:")
+    strip(rows, summary)
+    meaning, look = st.columns([3, 2], gap="medium")
+    with meaning:
+        columns_table(rows, summary)
+    with look:
+        figure(rows)
+    roles, scale, cut = st.columns([3, 2, 2], gap="medium")
+    with roles:
+        roles_card(rows)
+    with scale:
+        scale_card(rows)
+    with cut:
+        cut_card(rows)
+    st.subheader("First rows")
+    st.dataframe(_session.table_of(rows).head(200), hide_index=True, height=250)
+    next_step("graph.py", "Next: build the graph", ":material/hub:")
+
+
+# Where the catalog comes from
+
+
+def current_source() -> str:
+    path = _session.catalog_spec().path
+    if path == "sample":
+        return "sample"
+    return "upload" if path.startswith(str(_session.temporary_folder())) else "path"
+
+
+def back_to_sample() -> None:
+    if st.session_state.source == "sample":
+        take(_session.SAMPLE)
+
+
+def take(spec: CatalogSpec) -> None:
+    """Read a catalog and show it; where it cannot be read, say why and keep the one in view."""
+    try:
+        _session.catalog(spec)
+    except InputError as error:
+        st.session_state.catalog_problem = str(error)
+    else:
+        _session.show_catalog(spec)
+
+
+def change(**choices: object) -> None:
+    """The catalog in view with other choices about it."""
+    take(CatalogSpec.model_validate(_session.catalog_spec().model_dump() | choices))
+
+
+def upload() -> None:
+    files = st.file_uploader(
+        "FITS, VOTable, ECSV, CSV or text, Parquet, HDF5 (several files for a TNG/SUBFIND group catalog), NumPy .npz",
+        accept_multiple_files=True,
+        key="uploaded",
+    )
+    if not files:
+        return
+    try:
+        path = str(_files.store(files, _session.temporary_folder()))
+    except InputError as error:
+        st.session_state.catalog_problem = str(error)
+        return
+    if path != st.session_state.get("uploaded_path"):
+        st.session_state.uploaded_path = path
+        take(CatalogSpec(path=path))
+        st.rerun()
+
+
+def server_path() -> None:
+    folders = _files.allowed_folders()
+    st.text_input(
+        "File, or folder of chunks, on the server",
+        key="path",
+        persist_state="session",
+        placeholder=str(folders[0] / "catalog.fits") if folders else "reading by path is off; use Upload",
+        help="Readable: " + ", ".join(f"`{folder}`" for folder in folders) if folders else None,
+        on_change=take_path,
+    )
+
+
+def take_path() -> None:
+    try:
+        take(CatalogSpec(path=str(_files.server_path(st.session_state.path))))
+    except InputError as error:
+        st.session_state.catalog_problem = str(error)
+
+
+# What is in it
+
+
+@st.cache_resource(max_entries=8, show_spinner=False, hash_funcs={CatalogSpec: lambda spec: spec.model_dump_json()})
+def _summary(spec: CatalogSpec, changed: float) -> Summary:
+    return summarize(_session.catalog(spec))
+
+
+def summary_of(spec: CatalogSpec) -> Summary:
+    return _summary(spec, _session.stamp(spec))
+
+
+def strip(rows: Catalog, summary: Summary) -> None:
+    missing = sum(column.missing for column in summary.columns)
+    sentinels = sum(sum(column.sentinels.values()) for column in summary.columns)
+    extent = " × ".join(f"{high - low:.4g}" for low, high in summary.extent) if summary.extent else "unknown"
+    metric_strip(
+        [
+            ("Rows", f"{len(rows):,}", None),
+            ("Columns", f"{len(summary.columns):,}", None),
+            ("Missing values", f"{missing:,}", "NaN, masked or empty cells"),
+            ("Sentinels", f"{sentinels:,}", "Values such as -99 or 1e37 that stand for a missing one"),
+            ("Duplicate rows", f"{summary.duplicates:,}", "Rows that repeat an earlier one in every column"),
+            ("Same position", f"{summary.duplicate_positions:,}", "Rows at exactly the position of an earlier one"),
+            (f"Extent [{rows.length_unit}]" if rows.length_unit else "Extent", extent, "Range of the positions"),
+        ]
+    )
+
+
+def columns_table(rows: Catalog, summary: Summary) -> None:
+    st.subheader("Columns", help="Double-click a unit to correct it: Mpc/h, 1e10 Msun/h, km/s, ...")
+    found = [
+        {
+            "column": column.name,
+            "unit": rows.columns[column.name].unit_label,
+            "from": "inferred" if rows.columns[column.name].inferred else "stated",
+            "type": column.dtype,
+            "min": column.min,
+            "max": column.max,
+            "missing": column.missing,
+            "sentinels": ", ".join(f"{value:g} ({count})" for value, count in column.sentinels.items()),
+        }
+        for column in summary.columns
+    ]
+    table = pd.DataFrame(found)
+    key = f"columns_{abs(hash(rows.spec.path))}"
+    st.data_editor(
+        table,
+        key=key,
+        hide_index=True,
+        height=min(360, 37 * (len(table) + 1) + 2),
+        disabled=[name for name in table.columns if name != "unit"],
+        column_config={
+            "column": st.column_config.TextColumn("Column", pinned=True),
+            "unit": st.column_config.TextColumn("Unit"),
+            "from": st.column_config.TextColumn("Unit is"),
+            "type": st.column_config.TextColumn("Type"),
+            "min": st.column_config.NumberColumn("Min", format="%.5g"),
+            "max": st.column_config.NumberColumn("Max", format="%.5g"),
+            "missing": st.column_config.NumberColumn("Missing"),
+            "sentinels": st.column_config.TextColumn("Sentinels"),
+        },
+        on_change=correct_units,
+        args=(key, [str(name) for name in table["column"]]),
+    )
+
+
+def correct_units(key: str, names: list[str]) -> None:
+    edited = {names[row]: cells["unit"] or "" for row, cells in st.session_state[key]["edited_rows"].items()}
+    change(units=_session.catalog_spec().units | edited)
+
+
+@st.fragment
+def figure(rows: Catalog) -> None:
+    """The distribution of one column, or the positions from one side."""
+    names = [str(name) for name in rows.table.columns]
+    first = rows.roles.target or rows.roles.mass or (rows.roles.features or tuple(names))[0]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        shown = st.selectbox("Distribution of", ["positions", *names], index=1 + names.index(first), key="figure_of")
+        log = st.toggle("log", key="figure_log", disabled=shown == "positions")
+    if shown == "positions":
+        with _session.explained():
+            points = rows.positions()
+        unit = f" [{rows.length_unit}]" if rows.length_unit else ""
+        axes = np.argsort(-np.ptp(np.nan_to_num(points), axis=0), kind="stable")[:2]
+        labels = [f"{(rows.roles.position + ('', ''))[axis]}{unit}" for axis in axes]
+        st.plotly_chart(charts.positions(points[:, axes[0]], points[:, axes[1]], (labels[0], labels[1])))
+    elif pd.api.types.is_numeric_dtype(rows.table[shown]):
+        st.plotly_chart(charts.histogram(rows.values(shown), rows.columns[shown].label, log))
+    else:
+        st.plotly_chart(charts.category_counts(rows.table[shown], shown))
+
+
+# What a person says about it
+
+
+def roles_card(rows: Catalog) -> None:
+    """One selector a role, with what was found preselected."""
+    roles, names = rows.roles, [str(name) for name in rows.table.columns]
+    with st.container(border=True):
+        st.subheader("Roles", help="Which column plays which part; proposals come from names and units.")
+        left, right = st.columns(2)
+        several: dict[str, Any] = {"on_change": change_roles}
+        with left:
+            st.multiselect("Position", names, list(roles.position), max_selections=3, key=role_key("position"), **several)
+            st.multiselect("Velocity", names, list(roles.velocity), max_selections=3, key=role_key("velocity"), **several)
+            st.multiselect("Features", names, list(roles.features), key=role_key("features"), **several)
+        with right:
+            for role, label in (("mass", "Mass"), ("target", "Target"), ("group", "Group id")):
+                pick(role, label, names, getattr(roles, role))
+            a, b = st.columns(2)
+            with a:
+                pick("row_id", "Row id", names, roles.row_id)
+            with b:
+                pick("central", "Central flag", names, roles.central)
+
+
+def pick(role: str, label: str, names: list[str], found: str | None) -> None:
+    options = [NONE, *names]
+    st.selectbox(
+        label, options, index=options.index(found) if found else 0, key=role_key(role), on_change=change_roles
+    )
+
+
+def role_key(role: str) -> str:
+    """A widget's key; it changes with the catalog, so that another catalog starts from what was found in it."""
+    return f"role_{role}_{abs(hash(_session.catalog_spec().path))}"
+
+
+def change_roles() -> None:
+    chosen = {role: st.session_state[role_key(role)] for role in Roles.model_fields}
+    change(roles={role: None if value == NONE else value for role, value in chosen.items()})
+
+
+def scale_card(rows: Catalog) -> None:
+    """h, the box and whether it is periodic: from the file where it says so, else asked."""
+    said = rows.spec
+    key = str(abs(hash(said.path)))
+    with st.container(border=True):
+        st.subheader("Scale and box")
+        known = "from the file" if rows.h is not None and said.h is None and "h" not in rows.inferred else "0.6774"
+        h = st.number_input(
+            "h",
+            min_value=0.0,
+            max_value=2.0,
+            value=rows.h,
+            step=0.0001,
+            format="%.4f",
+            placeholder=f"unknown, e.g. {known}",
+            help="Hubble parameter in 100 km/s/Mpc; removes h from Mpc/h and Msun/h.",
+            key=f"h_{key}",
+        )
+        unit = f" [{rows.length_unit}]" if rows.length_unit else ""
+        side = st.text_input(
+            f"Box size{unit}",
+            value="" if rows.box is None else ", ".join(f"{side:.6g}" for side in dict.fromkeys(rows.box.tolist())),
+            placeholder="none; one side, or three",
+            help="One side length, or three separated by commas; empty where there is no box.",
+            key=f"box_{key}",
+        )
+        periodic = st.toggle(
+            "Periodic", value=rows.periodic, key=f"periodic_{key}", help="Neighbours across opposite faces"
+        )
+        if st.button("Apply", key="apply_scale", width="stretch"):
+            try:
+                box = sides(side)
+            except InputError as error:
+                st.error(str(error))
+                return
+            if periodic and box is None:
+                st.error("A periodic catalog needs a box; give its side length.")
+                return
+            change(
+                h=h or None,
+                box=box if box != (tuple(rows.box.tolist()) if rows.box is not None else None) else said.box,
+                periodic=periodic,
+            )
+            st.rerun()
+
+
+def sides(text: str) -> tuple[float, float, float] | None:
+    """Box sides from `75` or `75, 75, 100`; None where the text is empty."""
+    if not text.strip():
+        return None
+    try:
+        numbers = [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(np.isfinite(n) and n > 0 for n in numbers):
+        raise InputError(f"The box size '{text}' is not one positive number or three; write for example 75 or 75, 75, 100.")
+    return (numbers * 3)[0], (numbers * 3)[1], (numbers * 3)[2]
+
+
+def cut_card(rows: Catalog) -> None:
+    with st.container(border=True):
+        st.subheader("Cut")
+        st.text_input(
+            "Keep rows where",
+            value=rows.spec.where or "",
+            placeholder="e.g. log10(mass) > 11 & vmax > 50",
+            help="Columns, numbers, + - * / **, comparisons, &, |, ~ and functions such as log10, sqrt, abs.",
+            key=f"where_{abs(hash(rows.spec.path))}",
+            on_change=apply_cut,
+        )
+        whole = _session.catalog_spec().model_copy(update={"where": None})
+        total = len(_session.catalog(whole))
+        if problem := st.session_state.pop("cut_problem", None):
+            st.error(problem)
+        kept = f"**{len(rows):,}** of {total:,} rows are kept" if rows.spec.where else f"All **{total:,}** rows are kept"
+        st.markdown(kept)
+        st.progress(len(rows) / total if total else 0.0)
+
+
+def apply_cut() -> None:
+    where = st.session_state[f"where_{abs(hash(_session.catalog_spec().path))}"].strip()
+    change(where=where or None)
+    st.session_state.cut_problem = st.session_state.pop("catalog_problem", None)
+
+
+main()
