@@ -31,7 +31,8 @@ _SMALLEST_CALIBRATION = 20  # validation rows below which sigma is left as the n
 class FoldData:
     """What `fit` sees of a fold, already scaled: x [n, F], y [n, T], edge_index [2, M], edge_attr [M, D].
 
-    train, validation: [n] bool, disjoint; rows in neither (a buffer) pass messages and are never in the loss. Nothing here belongs to the test part.
+    train, validation: [n] bool, disjoint; rows in neither (a buffer) pass messages and are never in the loss.
+    Nothing here belongs to the test part.
     """
 
     x: Tensor
@@ -62,7 +63,7 @@ class FoldData:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of the log. Losses: mean Gaussian negative log-likelihood of the scaled target, None without validation."""
+    """One line of the log. Losses: mean negative log-likelihood of the scaled target, None without validation rows."""
 
     epoch: int
     epochs: int
