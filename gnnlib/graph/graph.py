@@ -40,7 +40,7 @@ class Graph:
     positions: [N, 3] float64 in length_unit. edge_index: [2, M] int64, sorted by receiver (row 1). separations: [M, 3]
     float64, source minus receiver, minimum image. lengths: [M] float64. edge_features: [M, D] float32 with
     edge_feature_names (D). row_ids: [N]. box: [3] or None (None = open). truncated: True only where a cap removed
-    edges; no method here has one.
+    edges; no method here has one. notes: sentences for the reader, such as why an edge feature was left out.
     """
 
     positions: np.ndarray
@@ -54,6 +54,7 @@ class Graph:
     box: np.ndarray | None = None
     length_unit: str = ""
     truncated: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def n_nodes(self) -> int:
@@ -89,4 +90,5 @@ class Graph:
             box=self.box,
             length_unit=self.length_unit,
             truncated=self.truncated,
+            notes=self.notes,
         )

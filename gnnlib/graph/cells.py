@@ -1,0 +1,233 @@
+"""Every pair within a radius: a linked-cell list (Hockney & Eastwood 1981) that keeps only the occupied cells.
+
+Points are sorted by cell, cells are as wide as the radius, so all partners of a point lie in its own and the adjacent
+cells; those that follow each other along the last axis are one contiguous range. Occupied cells are looked up in the
+sorted keys, so neither a tiny radius nor a far outlier costs memory. Exact in float64: a pair is an edge if and only
+if the square root of its squared minimum-image distance, as float64 rounds it, is at most the radius.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gnnlib.graph.compiled import compiled, in_threads
+
+MAX_CELLS_AN_AXIS = 2**20  # three of them make a key that fits in 63 bits
+ROUNDING_MARGIN = 1e-8  # cells are this much wider than the radius, so rounding cannot move a partner two cells away
+MAX_RANGES = 18  # nine rows of cells, each cut in two at most by the periodic face
+SAMPLE = 1_000
+
+
+@dataclass(frozen=True)
+class CellList:
+    """Points sorted by cell.
+
+    points: [3, N] float64. nodes: [N] int64, the row each point came from. keys: [N] int64 ascending cell numbers.
+    shape: [3] int64 cells along each axis. box: [3] float64, infinite where open. bound: the largest squared length
+    whose square root is within the radius.
+    """
+
+    points: np.ndarray
+    nodes: np.ndarray
+    keys: np.ndarray
+    shape: np.ndarray
+    box: np.ndarray
+    bound: float
+
+
+def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None) -> CellList:
+    """Cell list of positions [N, 3] float64 (inside [0, box) where periodic) for pairs within `radius`."""
+    low = positions.min(axis=0) if box is None else np.zeros(3)
+    extent = positions.max(axis=0) - low if box is None else box
+    with np.errstate(over="ignore"):
+        shape = np.clip(np.floor(extent / (radius * (1 + ROUNDING_MARGIN))), 1, MAX_CELLS_AN_AXIS)
+    scale = np.divide(shape, extent, out=np.zeros(3), where=extent > 0)
+    cell = np.minimum((positions - low) * scale, shape - 1).astype(np.int64)
+    shape = shape.astype(np.int64)
+    keys = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
+    nodes = np.argsort(keys, kind="stable")
+    return CellList(
+        points=np.ascontiguousarray(positions[nodes].T),
+        nodes=nodes,
+        keys=keys[nodes],
+        shape=shape,
+        box=np.full(3, np.inf) if box is None else np.asarray(box, dtype=np.float64),
+        bound=_squared_bound(radius),
+    )
+
+
+def _squared_bound(radius: float) -> float:
+    """The largest float64 whose square root is at most `radius`."""
+    bound = np.float64(min(radius, 1e154)) ** 2
+    while np.sqrt(np.nextafter(bound, np.inf)) <= radius:
+        bound = np.nextafter(bound, np.inf)
+    while np.sqrt(bound) > radius:
+        bound = np.nextafter(bound, 0.0)
+    return float(bound)
+
+
+def estimate_pairs(cells: CellList) -> float:
+    """Directed pairs within the radius, estimated from at most a thousand points spread over the cells."""
+    step = max(1, len(cells.nodes) // SAMPLE)
+    counts = np.full(len(cells.nodes), -1, dtype=np.int64)
+    _count(*_arrays(cells), counts, step, 0, len(counts))
+    return float(counts[counts >= 0].mean() * len(counts))
+
+
+def count_pairs(cells: CellList) -> np.ndarray:
+    """Partners of each node within the radius, [N] int64 in the order of the rows."""
+    counts = np.empty(len(cells.nodes), dtype=np.int64)
+    in_threads(_count, len(counts), *_arrays(cells), counts, 1)
+    return counts
+
+
+def list_pairs(cells: CellList, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """edge_index [2, M] int64, separations [M, 3], lengths [M], by receiver, then length, then source."""
+    ends = np.cumsum(counts)
+    n_edges = int(ends[-1])
+    edge_index = np.empty((2, n_edges), dtype=np.int64)
+    separations, lengths = np.empty((n_edges, 3)), np.empty(n_edges)
+    in_threads(_fill, len(counts), *_arrays(cells), ends - counts, edge_index, separations, lengths)
+    return edge_index, separations, lengths
+
+
+def _arrays(cells: CellList) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    return cells.points, cells.nodes, cells.keys, cells.shape, cells.box, cells.bound
+
+
+@compiled
+def _seek(keys, target, start):
+    """First index whose key is at least `target`, usually a few places after `start`: walk, else bisect."""
+    low, high = 0, len(keys)
+    if start == 0 or keys[start - 1] < target:
+        for at in range(start, min(start + 16, high)):
+            if keys[at] >= target:
+                return at
+        low = start
+    while low < high:
+        middle = (low + high) // 2
+        if keys[middle] < target:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@compiled
+def _around(index, size, periodic):
+    """First and last cell to search along one axis, the last one inclusive; outside [0, size) means wrapped around."""
+    if periodic and size >= 3:
+        return index - 1, index + 1
+    return max(index - 1, 0), min(index + 1, size - 1)
+
+
+@compiled
+def _find_ranges(keys, shape, box, key, ranges, hints):
+    """Write to `ranges` [18, 2] the stretches of points in the cell `key` and the adjacent cells; return how many."""
+    row, iz = key // shape[2], key % shape[2]
+    x0, x1 = _around(row // shape[1], shape[0], box[0] < np.inf)
+    y0, y1 = _around(row % shape[1], shape[1], box[1] < np.inf)
+    z0, z1 = _around(iz, shape[2], box[2] < np.inf)
+    found, hint = 0, 0
+    for x in range(x0, x1 + 1):
+        for y in range(y0, y1 + 1):
+            base = ((x % shape[0]) * shape[1] + y % shape[1]) * shape[2]
+            for part in range(2):
+                if part == 0:  # the stretch inside the box
+                    first, last = max(z0, 0), min(z1, shape[2] - 1)
+                elif z0 < 0:  # across the lower face
+                    first, last = shape[2] - 1, shape[2] - 1
+                elif z1 >= shape[2]:  # across the upper face
+                    first, last = 0, 0
+                else:
+                    break
+                begin = _seek(keys, base + first, hints[hint + part])
+                end = _seek(keys, base + last + 1, begin)
+                hints[hint + part] = begin
+                if end > begin:
+                    ranges[found, 0], ranges[found, 1] = begin, end
+                    found += 1
+            hint += 2
+    return found
+
+
+@compiled
+def _squared_distance(points, box, a, b):
+    """Squared minimum-image distance; exactly the same for (a, b) and (b, a)."""
+    dx = abs(points[0, b] - points[0, a])
+    dy = abs(points[1, b] - points[1, a])
+    dz = abs(points[2, b] - points[2, a])
+    dx, dy, dz = min(dx, box[0] - dx), min(dy, box[1] - dy), min(dz, box[2] - dz)
+    return dx * dx + dy * dy + dz * dz
+
+
+@compiled
+def _count(points, nodes, keys, shape, box, bound, counts, step, start, stop):
+    ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
+    hints = np.full(MAX_RANGES, start, dtype=np.int64)
+    key, n_ranges = -1, 0
+    for a in range(start, stop, step):
+        if keys[a] != key:
+            key = keys[a]
+            n_ranges = _find_ranges(keys, shape, box, key, ranges, hints)
+        total = 0
+        for r in range(n_ranges):
+            for b in range(ranges[r, 0], ranges[r, 1]):
+                total += _squared_distance(points, box, a, b) <= bound
+        counts[nodes[a]] = total - 1  # all but the point itself
+
+
+@compiled
+def _fill(points, nodes, keys, shape, box, bound, offsets, edge_index, separations, lengths, start, stop):
+    ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
+    hints = np.full(MAX_RANGES, start, dtype=np.int64)
+    partners, reach = np.empty(64, dtype=np.int64), np.empty(64)
+    key, n_ranges = -1, 0
+    for a in range(start, stop):
+        if keys[a] != key:
+            key = keys[a]
+            n_ranges = _find_ranges(keys, shape, box, key, ranges, hints)
+            candidates = np.sum(ranges[:n_ranges, 1] - ranges[:n_ranges, 0])
+            if candidates > len(partners):
+                partners, reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
+        found = 0
+        for r in range(n_ranges):
+            for b in range(ranges[r, 0], ranges[r, 1]):
+                squared = _squared_distance(points, box, a, b)
+                partners[found], reach[found] = b, squared  # overwritten by the next one unless it counts: no branch
+                found += (squared <= bound) & (b != a)
+        reach[:found] = np.sqrt(reach[:found])
+        _sort_by_length(partners, reach, nodes, found)
+        first = offsets[nodes[a]]
+        for e in range(found):
+            b = partners[e]
+            edge_index[0, first + e], edge_index[1, first + e] = nodes[b], nodes[a]
+            lengths[first + e] = reach[e]
+            for axis in range(3):
+                d = points[axis, b] - points[axis, a]
+                if d > 0.5 * box[axis]:
+                    d -= box[axis]
+                elif d < -0.5 * box[axis]:
+                    d += box[axis]
+                separations[first + e, axis] = d
+
+
+@compiled
+def _sort_by_length(partners, reach, nodes, found):
+    """Shell sort of the first `found` partners by length, then by node (gaps of Knuth 1973: 1, 4, 13, 40, ...)."""
+    gap = 1
+    while 3 * gap + 1 < found:
+        gap = 3 * gap + 1
+    while gap >= 1:
+        for e in range(gap, found):
+            partner, length = partners[e], reach[e]
+            at = e
+            while at >= gap and (
+                reach[at - gap] > length or (reach[at - gap] == length and nodes[partners[at - gap]] > nodes[partner])
+            ):
+                partners[at], reach[at] = partners[at - gap], reach[at - gap]
+                at -= gap
+            partners[at], reach[at] = partner, length
+        gap //= 3
