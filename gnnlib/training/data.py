@@ -1,7 +1,6 @@
-"""From a run's specification to what a model is trained on: the rows that can be used, their graph, folds and scaled arrays.
+"""From a run's specification to what is trained on: the rows that can be used, their graph and their folds.
 
-Everything that can be wrong with the input is found here, before a run exists and without importing torch. Scalers are fitted on
-the training rows and edges only.
+Everything that can be wrong with the input is found here, before a run exists and without importing torch.
 """
 
 from __future__ import annotations
@@ -23,56 +22,12 @@ LONG_EDGE = 0.99  # k-NN graphs: the quantile of the edge length that stands for
 
 
 @dataclass(frozen=True)
-class Scaler:
-    """Column means and standard deviations [C]; `apply` takes [N, C] to zero mean and unit variance, float32."""
-
-    mean: np.ndarray
-    scale: np.ndarray
-
-    @classmethod
-    def fit(cls, values: np.ndarray) -> Scaler:
-        """From values [N, C]; a constant column keeps its scale, no rows give mean 0 and scale 1."""
-        if not len(values):
-            return cls(np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        mean, scale = values.mean(axis=0, dtype=np.float64), values.std(axis=0, dtype=np.float64)
-        return cls(mean, np.where(scale > 1e-12 * np.maximum(1.0, np.abs(mean)), scale, 1.0))
-
-    def apply(self, values: np.ndarray) -> np.ndarray:
-        return ((values - self.mean) / self.scale).astype(np.float32)
-
-
-@dataclass(frozen=True)
-class FoldData:
-    """What `gnnlib.training.loop.fit` needs of a fold: the training graph in scaled numbers.
-
-    x: [N, F] float32. target: [N, T] float32. edge_index: [2, M] int64, sorted by receiver. edge_attr: [M, D] float32.
-    train, validation: [N] bool, rows whose loss is descended and rows whose loss is watched; all others are inputs only.
-    """
-
-    x: np.ndarray
-    target: np.ndarray
-    edge_index: np.ndarray
-    edge_attr: np.ndarray
-    train: np.ndarray
-    validation: np.ndarray
-
-
-@dataclass(frozen=True)
-class FoldScalers:
-    """The scalers of one fold, by what they scale."""
-
-    x: Scaler
-    target: Scaler
-    edge_attr: Scaler
-
-
-@dataclass(frozen=True)
 class TrainingData:
     """A specification made concrete.
 
-    catalog: the rows that are used. features: [N, F] float64. target: [N] float64. graph: over all used rows. folds: masks over the
-    same rows. buffer: in the catalog's length unit. central: [N] bool or None. dropped: expression -> rows left out because
-    its value was not finite. warnings: sentences for the reader.
+    catalog: the rows that are used. features: [N, F] float64. target: [N] float64. graph: over all used rows. folds:
+    masks over the same rows. buffer: in the catalog's length unit. central: [N] bool or None. dropped: expression ->
+    rows left out because its value was not finite. warnings: sentences for the reader.
     """
 
     spec: RunSpec
@@ -86,40 +41,12 @@ class TrainingData:
     dropped: dict[str, int]
     warnings: tuple[str, ...]
 
-    def scalers(self, fold: Fold) -> FoldScalers:
-        """Fitted on the fold's training rows and on the edges between them."""
-        inside = fold.train[self.graph.edge_index[0]] & fold.train[self.graph.edge_index[1]]
-        return FoldScalers(
-            x=Scaler.fit(self.features[fold.train]),
-            target=Scaler.fit(self.target[fold.train, None]),
-            edge_attr=Scaler.fit(self.graph.edge_features[inside]),
-        )
-
-    def training(self, fold: Fold, scalers: FoldScalers) -> FoldData:
-        """The fold's training graph."""
-        return self._scaled(fold, fold.training_graph, scalers)
-
-    def inference(self, fold: Fold, scalers: FoldScalers) -> FoldData:
-        """The graph that the fold's test rows are predicted on; its rows are those of `fold.inference_graph`."""
-        return self._scaled(fold, fold.inference_graph, scalers)
-
-    def _scaled(self, fold: Fold, rows: np.ndarray, scalers: FoldScalers) -> FoldData:
-        graph = self.graph.subgraph(rows)
-        return FoldData(
-            x=scalers.x.apply(self.features[rows]),
-            target=scalers.target.apply(self.target[rows, None]),
-            edge_index=graph.edge_index,
-            edge_attr=scalers.edge_attr.apply(graph.edge_features),
-            train=fold.train[rows],
-            validation=fold.validation[rows],
-        )
-
 
 def prepare(spec: RunSpec) -> TrainingData:
     """Read the catalog, evaluate target and features, build the graph and the folds.
 
-    Rows where target or a feature is not finite (an empty cell, log10 of 0) are left out and counted. Raises InputError for
-    anything that cannot be trained on.
+    Rows where target or a feature is not finite (an empty cell, log10 of 0) are left out and counted. Raises
+    InputError for anything that cannot be trained on.
     """
     catalog = read_catalog(spec.catalog)
     warnings = list(catalog.warnings) + _check_names(spec, catalog)
@@ -156,6 +83,7 @@ def prepare(spec: RunSpec) -> TrainingData:
     graph = build_graph(catalog, spec.graph)
     buffer = _buffer(spec, graph)
     folds = make_folds(graph.positions, graph.box, spec, None if groups is None else groups[usable], buffer)
+    warnings += graph.notes
     if graph.n_edges == 0:
         warnings.append("The graph has no edges, so every object is predicted from its own features alone.")
     return TrainingData(
@@ -212,7 +140,9 @@ def _groups(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
 
 
 def _central(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
-    """[N] bool: True for centrals, from `spec.central` or the catalog's role; None where neither is a flag of 0 and 1."""
+    """[N] bool: True for centrals, from `spec.central` or the catalog's role; None where neither is a flag of 0 and
+    1.
+    """
     name = spec.central or catalog.roles.central
     if name is None:
         return None
@@ -225,7 +155,9 @@ def _central(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
 
 
 def _buffer(spec: RunSpec, graph: Graph) -> float:
-    """The buffer in the catalog's length unit: as asked for, else what `depth` layers can reach, 0 where folds are not spatial."""
+    """The buffer in the catalog's length unit: as asked for, else what `depth` layers can reach, 0 where folds are
+    not spatial.
+    """
     if spec.buffer is not None:
         return spec.buffer
     if spec.split not in ("slabs", "blocks"):

@@ -1,6 +1,8 @@
-"""How good predictions are, in the numbers of Wu & Jespersen (2023, arXiv:2306.12327): errors in the unit of the target.
+"""How good predictions are, in the numbers of Wu & Jespersen (2023, arXiv:2306.12327): errors in the unit of the
+target.
 
-All figures come from the residual prediction - truth. A figure that is not defined (correlation with a constant) is NaN.
+All figures come from the residual prediction - truth. A figure that is not defined (correlation with a constant) is
+NaN.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ NORMAL_MAD = 1.4826  # median absolute deviation -> standard deviation of a norm
 def evaluate(truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """The metrics of predictions [N] against truth [N].
 
-    rmse, nmad (1.4826 x median |r - median r|), mae, bias (mean r): unit of the target. rho: Pearson correlation. r2: coefficient of
-    determination. f_outlier: percentage of rows with |r| > 3 nmad. n: rows.
+    rmse, nmad (1.4826 x median |r - median r|), mae, bias (mean r): unit of the target. rho: Pearson correlation. r2:
+    coefficient of determination. f_outlier: percentage of rows with |r| > 3 nmad. n: rows.
     """
     truth = np.asarray(truth, dtype=np.float64)
     prediction = np.asarray(prediction, dtype=np.float64)

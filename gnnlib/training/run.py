@@ -1,7 +1,7 @@
 """A run: one folder on disk that holds a training's specification, progress, results and log, complete in itself.
 
-Pages, the command line and notebooks read the same folder; only the worker writes it. Every file appears whole (written beside
-its place, then moved), so a reader never meets half of one.
+Pages, the command line and notebooks read the same folder; only the worker writes it. Every file appears whole
+(written beside its place, then moved), so a reader never meets half of one.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +36,9 @@ State = Literal["queued", "running", "finished", "cancelled", "failed", "damaged
 
 
 class Status(BaseModel):
-    """How far a run has come. progress: 0..1. eta_s: seconds left as far as the worker can tell. pid: of the worker, on `host`."""
+    """How far a run has come. progress: 0..1. eta_s: seconds left as far as the worker can tell. pid: of the worker,
+    on `host`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,7 +79,9 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """The worker's last word, corrected where the worker has died; state "damaged" where the files cannot be read."""
+        """The worker's last word, corrected where the worker has died; state "damaged" where the files cannot be
+        read.
+        """
         try:
             status = Status.model_validate_json((self.folder / "status.json").read_bytes())
             _ = self.spec
@@ -88,16 +93,18 @@ class Run:
 
     @property
     def is_stale(self) -> bool:
-        """True if the files say that a worker has the run while no worker holds its lock."""
+        """True if a worker was started and the files say that it still has the run, while no process holds its lock."""
         try:
             status = Status.model_validate_json((self.folder / "status.json").read_bytes())
         except (OSError, ValidationError):
             return False
-        return status.state in ACTIVE and status.pid is not None and not self.has_worker
+        return status.state in ACTIVE and status.started is not None and not self.has_worker
 
     @property
     def has_worker(self) -> bool:
-        """True while a living process works on the run: the system frees the lock when a process ends, however it ends."""
+        """True while a living process works on the run: the system frees the lock when a process ends, however it
+        ends.
+        """
         try:
             with (self.folder / "worker.lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -109,7 +116,9 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row an epoch: fold, epoch, epochs, train_loss, validation_loss, learning_rate, seconds. Empty before the first."""
+        """One row an epoch: fold, epoch, epochs, train_loss, validation_loss, learning_rate, seconds. Empty before
+        the first.
+        """
         rows = []
         path = self.folder / "metrics.jsonl"
         if path.exists():
@@ -132,7 +141,9 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """row_id, truth, prediction, sigma, fold, residual, baseline_<name>. Raises InputError if there are none (yet)."""
+        """row_id, truth, prediction, sigma, fold, residual, baseline_<name>. Raises InputError if there are none
+        (yet).
+        """
         return self._table("predictions.parquet", "predictions")
 
     @property
@@ -157,10 +168,14 @@ class Run:
     def worker_lock(self) -> Iterator[IO[bytes]]:
         """Hold the run for this process. Raises InputError if another process has it."""
         with (self.folder / "worker.lock").open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"Run '{self.id}' already has a worker; wait for it or cancel it.") from None
+            for attempt in range(5):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if attempt == 4:
+                        raise InputError(f"Run '{self.id}' already has a worker; wait for it or cancel it.") from None
+                    time.sleep(0.05)  # `has_worker` of a reader holds it for an instant
             yield file
 
     def _json(self, name: str) -> dict[str, Any]:
@@ -190,8 +205,8 @@ def runs_directory() -> Path:
 def create_run(spec: RunSpec, runs_dir: Path | None = None) -> Run:
     """A new folder runs_dir/YYYYMMDD-HHMMSS-<6 hex of the spec's hash> with spec.json and a status of "queued".
 
-    A relative path of the catalog is made absolute, so that the run can be started from anywhere. Raises InputError if the folder
-    cannot be written.
+    A relative path of the catalog is made absolute, so that the run can be started from anywhere. Raises InputError
+    if the folder cannot be written.
     """
     runs_dir = Path(runs_dir) if runs_dir is not None else runs_directory()
     path = spec.catalog.path
@@ -260,7 +275,9 @@ def write_json(path: Path, value: Mapping[str, object]) -> None:
 
 
 def finite(value: Any) -> Any:
-    """The same value for JSON: numpy numbers as Python numbers, NaN and infinity as None, tuples as lists, keys as text."""
+    """The same value for JSON: numpy numbers as Python numbers, NaN and infinity as None, tuples as lists, keys as
+    text.
+    """
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

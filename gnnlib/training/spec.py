@@ -40,7 +40,7 @@ class RunSpec(BaseModel):
     weight_decay: float = Field(1e-4, ge=0)
     seed: int = 0
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    baselines: tuple[str, ...] = ("mean", "linear", "random_forest", "mlp")
+    baselines: tuple[str, ...] = ("mean", "linear", "random_forest", "boosted_trees", "mlp")
 
     def digest(self) -> str:
         """Six hexadecimal digits that change when anything in the spec changes."""

@@ -1,7 +1,8 @@
 """Folds: which rows are tested, trained on, watched and set aside as a buffer.
 
-Neighbours share environment, so a random split lets a model see its own test objects through the graph. Spatial splits with
-a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen & Nagai (2024) does.
+Neighbours share environment, so a random split lets a model see its own test objects through the graph. Spatial
+splits with a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen &
+Nagai (2024) does.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ VALIDATION_BLOCKS = 8  # one of eight equal blocks of the rest watches the train
 class Fold:
     """Four disjoint boolean masks [N] whose union is all rows.
 
-    test: predicted by this fold's model. train: the loss. validation: chooses the epoch. buffer: inputs of both graphs, labels of
-    neither.
+    test: predicted by this fold's model. train: the loss. validation: chooses the epoch. buffer: inputs of both
+    graphs, labels of neither.
     """
 
     test: np.ndarray
@@ -52,9 +53,10 @@ def make_folds(
 ) -> list[Fold]:
     """Divide N rows into `spec.folds` folds, every row tested exactly once.
 
-    positions: [N, 3]. box: [3] sides of a periodic box in the same unit, or None. groups: [N] group ids, needed by the split
-    "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows within this distance of any test row are
-    neither trained on nor watched. Raises InputError if there are too few rows or groups, or if the buffer leaves too little.
+    positions: [N, 3]. box: [3] sides of a periodic box in the same unit, or None. groups: [N] group ids, needed by
+    the split "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows within this distance of
+    any test row are neither trained on nor watched. Raises InputError if there are too few rows or groups, or if the
+    buffer leaves too little.
     """
     n_rows, n_folds = len(positions), spec.folds
     if n_rows < ROWS_PER_FOLD * n_folds:
@@ -94,7 +96,9 @@ def make_folds(
 
 
 def longest_axis(positions: np.ndarray, box: np.ndarray | None) -> int:
-    """The axis that slabs divide: the longest side of the box, or the widest spread of the rows; z where sides are equal."""
+    """The axis that slabs divide: the longest side of the box, or the widest spread of the rows; z where sides are
+    equal.
+    """
     extent = np.asarray(box) if box is not None else np.ptp(positions, axis=0)
     return 2 - int(np.argmax(extent[::-1]))
 

@@ -1,0 +1,228 @@
+"""Runs trainings as processes: start, wait in turn, cancel, and leave the run's status true whatever happens.
+
+A page never trains. It writes a run, calls `launch` and reads the folder; the worker is `python -m gnnlib train RUN`,
+a process of its own that outlives the page. One worker at a time trains in a folder of runs, the others wait their
+turn.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gnnlib.errors import InputError
+from gnnlib.training.baselines import BASELINES
+from gnnlib.training.run import ACTIVE, Run, create_run, list_runs
+from gnnlib.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from gnnlib.training.data import TrainingData
+
+WORKER = "FILAMENT_WORKER"  # environment variable: the run whose lock this process was born with
+BUNDLED = "The bundled run cannot be trained again; start a new one with the preset 'demo'."
+STARTING_S = 20.0  # how long `cancel` waits for a worker that is just being born
+Report = Callable[[str], None]
+
+
+class Cancelled(Exception):
+    """Raised inside a worker that was asked to stop."""
+
+
+def train(spec: RunSpec, runs_dir: Path | None = None, report: Report | None = None) -> Run:
+    """Check the input, create a run and train it here and now. Raises InputError before anything is written."""
+    data = check(spec)
+    run = create_run(spec, runs_dir)
+    execute(run, data, report)
+    return run
+
+
+def check(spec: RunSpec) -> TrainingData:
+    """Everything that can be refused before a run exists: names of models, devices and baselines, and the data."""
+    from gnnlib.models.registry import MODELS
+    from gnnlib.training.data import prepare
+    from gnnlib.training.devices import resolve
+
+    if spec.model.name not in MODELS:
+        raise InputError(f"There is no model '{spec.model.name}'; choose one of {', '.join(MODELS)}.")
+    for name in spec.baselines:
+        if name not in BASELINES:
+            raise InputError(f"There is no baseline '{name}'; choose from {', '.join(BASELINES)}.")
+    resolve(spec.device)
+    return prepare(spec)
+
+
+def execute(run: Run, data: TrainingData | None = None, report: Report | None = None) -> None:
+    """Train a run in this process and leave its folder finished, cancelled or failed.
+
+    data: what `check` gave for the run's spec, if it was called already. report: called with each line of the log.
+    Anything that goes wrong is written to the run and raised again; a cancelled run is not an error.
+    """
+    if run.read_only:
+        raise InputError(BUNDLED)
+    with _held(run), _stop_signals() as stop:
+        log = _Log(run, report)
+        run.write_status(state="queued", message="Waiting for its turn.", pid=os.getpid(), **_fresh())
+        try:
+            with _turn(run, stop):
+                _train(run, data, log, stop)
+        except (Cancelled, KeyboardInterrupt):
+            log("Cancelled.")
+            run.write_status(state="cancelled", message="Cancelled; finished folds are kept.", eta_s=None)
+        except InputError as error:
+            log.write(f"Failed: {error}")
+            run.write_status(state="failed", message=str(error), eta_s=None)
+            raise
+        except BaseException as error:
+            log.write(traceback.format_exc())
+            sentence = f"Training stopped unexpectedly ({type(error).__name__}); the details are in its log.txt."
+            run.write_status(state="failed", message=sentence, eta_s=None)
+            raise
+
+
+def launch(run: Run) -> None:
+    """Start the run's worker as a process of its own, which outlives this one. Raises InputError if it already has
+    one.
+    """
+    if run.read_only:
+        raise InputError(BUNDLED)
+    project = str(Path(__file__).resolve().parents[2])
+    paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), WORKER: str(run.folder)}
+    with run.worker_lock() as lock, (run.folder / "log.txt").open("ab") as log:
+        run.write_status(state="queued", message="Starting.", pid=None, **_fresh())
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "gnnlib", "train", str(run.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+            pass_fds=[lock.fileno()],  # the worker holds the lock from its first moment to its last
+        )
+    threading.Thread(target=worker.wait, daemon=True).start()  # leaves no zombie
+
+
+def cancel(run: Run) -> None:
+    """Ask the run's worker to stop after this epoch; a run that has not started is cancelled at once.
+
+    Raises InputError if the worker is on another machine.
+    """
+    status = run.status
+    if status.state not in ACTIVE:
+        return
+    if not run.has_worker:
+        run.write_status(state="cancelled", message="Cancelled before it started.", eta_s=None)
+        return
+    if status.host != socket.gethostname():
+        raise InputError(f"Run '{run.id}' is trained by a process on '{status.host}'; cancel it there.")
+    patience = time.monotonic() + STARTING_S
+    while run.status.pid is None and run.has_worker and time.monotonic() < patience:
+        time.sleep(0.1)  # a worker that was launched a moment ago has yet to write its process id
+    if (pid := run.status.pid) is not None and run.has_worker:
+        os.kill(pid, signal.SIGTERM)
+
+
+def was_launched(run: Run) -> bool:
+    """True in the process that `launch` started for this run."""
+    return os.environ.get(WORKER) == str(run.folder)
+
+
+@contextmanager
+def _held(run: Run) -> Iterator[None]:
+    """The run's lock, taken here or inherited from `launch`."""
+    if was_launched(run) and run.has_worker:
+        yield
+    else:
+        with run.worker_lock():
+            yield
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set while the block runs; a second one interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _turn(run: Run, stop: threading.Event) -> Iterator[None]:
+    """Wait until no other worker trains in this folder of runs and none has waited longer. Raises Cancelled if
+    stopped.
+    """
+    with (run.folder.parent / ".queue.lock").open("ab") as file:
+        while True:
+            others = [other for other in list_runs(run.folder.parent) if other.id != run.id and other.has_worker]
+            if not any(other.id < run.id and other.status.state == "queued" for other in others):
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    pass
+            if stop.is_set():
+                raise Cancelled
+            busy = next((other.id for other in others), "another run")
+            run.write_status(message=f"Waiting for {busy} to finish.")
+            stop.wait(1.0)
+        if stop.is_set():
+            raise Cancelled
+        yield
+
+
+class _Log:
+    """Writes lines to the run's log.txt; when called, hands them to `report` as well."""
+
+    def __init__(self, run: Run, report: Report | None) -> None:
+        self.path, self.report = run.folder / "log.txt", report
+
+    def write(self, line: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now():%H:%M:%S} {line}\n")
+
+    def __call__(self, line: str) -> None:
+        self.write(line)
+        if self.report is not None:
+            self.report(line)
+
+
+def _fresh() -> dict[str, Any]:
+    """The fields of a status that a new start resets."""
+    return {"host": socket.gethostname(), "started": datetime.now(UTC), "progress": 0.0, "eta_s": None}
+
+
+def _train(run: Run, data: TrainingData | None, log: _Log, stop: threading.Event) -> None:
+    from gnnlib.training.crossvalidation import cross_validate
+
+    started = time.perf_counter()
+    run.write_status(state="running", message="Reading the catalog and building the graph.", started=datetime.now(UTC))
+    data = data or check(run.spec)
+    if not cross_validate(run, data, log, stop.is_set):
+        raise Cancelled
+    seconds = time.perf_counter() - started
+    run.write_status(state="finished", message=f"Finished in {seconds:.0f} s.", progress=1.0, eta_s=None)
+    log(f"Finished in {seconds:.1f} s.")
