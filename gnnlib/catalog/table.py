@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator, model_serializer
 
 from gnnlib.errors import InputError
 
@@ -20,7 +20,8 @@ class Roles(BaseModel):
     """Which columns play which part. Empty means: the catalog has none.
 
     position, velocity: two or three column names; mass, target, group, row_id, central: one name or None;
-    features: names of the columns proposed as node features.
+    features: names of the columns proposed as node features. As a correction (`CatalogSpec.roles`) only the
+    roles that are named replace what was found; JSON keeps that difference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,13 +35,18 @@ class Roles(BaseModel):
     row_id: str | None = None
     central: str | None = None
 
+    @model_serializer(mode="wrap")
+    def _named_only(self, handler):  # type: ignore[no-untyped-def]
+        return {name: value for name, value in handler(self).items() if name in self.model_fields_set}
+
 
 class CatalogSpec(BaseModel):
     """How a catalog is read: where it is and every choice a person made about it.
 
     path: file or folder, or "sample" for the bundled catalog. roles, units (column -> "Mpc/h", "1e10 Msun/h",
     ...), h, box (side lengths in the unit of the positions after h is removed) and periodic override what
-    the file says or what the names suggest; None means "as found". where: a cut, as an expression.
+    the file says or what the names suggest; None means "as found". One number as box is a cube. names: the columns'
+    names in order, for files without a header. where: a cut, as an expression.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +58,12 @@ class CatalogSpec(BaseModel):
     box: tuple[float, float, float] | None = None
     periodic: bool | None = None
     where: str | None = None
+    names: tuple[str, ...] | None = None
+
+    @field_validator("box", mode="before")
+    @classmethod
+    def _cube(cls, value: object) -> object:
+        return (value, value, value) if isinstance(value, int | float) else value
 
 
 @dataclass(frozen=True)
@@ -136,6 +148,19 @@ class Catalog:
             except (TypeError, ValueError) as error:
                 raise InputError(f"Column '{name}' is not numeric, so it cannot be a {role}.") from error
         return out
+
+    def physical(self, name: str) -> tuple[np.ndarray, str]:
+        """A numeric column as a figure shows it: values [N] float64 without powers of ten or h, and their unit.
+
+        Where h is unknown it stays in the unit ("Msun/h"). Raises InputError for a column of text.
+        """
+        from gnnlib.catalog.columns import display_factor
+
+        values = self.values(name)
+        if values.dtype.kind not in "biuf":
+            raise InputError(f"Column '{name}' holds text, so it cannot be drawn as a number.")
+        factor, unit = display_factor(self.columns[name], self.h)
+        return values.astype(np.float64) * factor, unit
 
     def length_scale(self, name: str) -> float:
         """Factor that turns the stored values of a length column into `length_unit`."""
