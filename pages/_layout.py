@@ -14,9 +14,9 @@ def heading(title: str, sentence: str) -> None:
         st.caption(sentence)
 
 
-def metric_strip(figures: Sequence[tuple[str, str, str | None]]) -> None:
+def metric_strip(figures: Sequence[tuple[str, str, str | None]], border: bool = True) -> None:
     """A row of figures: label, value, and what the label means where that is not obvious."""
-    with st.container(border=True, horizontal=True, gap="medium", horizontal_alignment="distribute"):
+    with st.container(border=border, horizontal=True, gap="medium", horizontal_alignment="distribute"):
         for label, value, meaning in figures:
             st.metric(label, value, help=meaning, width="content")
 

@@ -216,7 +216,7 @@ def figure(rows: Catalog) -> None:
             points = rows.positions()
         unit = f" [{rows.length_unit}]" if rows.length_unit else ""
         axes = np.argsort(-np.ptp(np.nan_to_num(points), axis=0), kind="stable")[:2]
-        labels = [f"{(rows.roles.position + ('', ''))[axis]}{unit}" for axis in axes]
+        labels = [f"{name}{unit}" for name in np.array([*rows.roles.position, ""])[axes]]
         st.plotly_chart(charts.positions(points[:, axes[0]], points[:, axes[1]], (labels[0], labels[1])))
     elif pd.api.types.is_numeric_dtype(rows.table[shown]):
         st.plotly_chart(charts.histogram(rows.values(shown), rows.columns[shown].label, log))
@@ -233,11 +233,11 @@ def roles_card(rows: Catalog) -> None:
     with st.container(border=True):
         st.subheader("Roles", help="Which column plays which part; proposals come from names and units.")
         left, right = st.columns(2)
-        several: dict[str, Any] = {"on_change": change_roles}
+        vector: dict[str, Any] = {"max_selections": 3, "on_change": change_roles}
         with left:
-            st.multiselect("Position", names, list(roles.position), max_selections=3, key=role_key("position"), **several)
-            st.multiselect("Velocity", names, list(roles.velocity), max_selections=3, key=role_key("velocity"), **several)
-            st.multiselect("Features", names, list(roles.features), key=role_key("features"), **several)
+            st.multiselect("Position", names, list(roles.position), key=role_key("position"), **vector)
+            st.multiselect("Velocity", names, list(roles.velocity), key=role_key("velocity"), **vector)
+            st.multiselect("Features", names, list(roles.features), key=role_key("features"), on_change=change_roles)
         with right:
             for role, label in (("mass", "Mass"), ("target", "Target"), ("group", "Group id")):
                 pick(role, label, names, getattr(roles, role))
@@ -250,9 +250,7 @@ def roles_card(rows: Catalog) -> None:
 
 def pick(role: str, label: str, names: list[str], found: str | None) -> None:
     options = [NONE, *names]
-    st.selectbox(
-        label, options, index=options.index(found) if found else 0, key=role_key(role), on_change=change_roles
-    )
+    st.selectbox(label, options, index=options.index(found) if found else 0, key=role_key(role), on_change=change_roles)
 
 
 def role_key(role: str) -> str:
@@ -320,7 +318,7 @@ def sides(text: str) -> tuple[float, float, float] | None:
     except ValueError:
         numbers = []
     if len(numbers) not in (1, 3) or not all(np.isfinite(n) and n > 0 for n in numbers):
-        raise InputError(f"The box size '{text}' is not one positive number or three; write for example 75 or 75, 75, 100.")
+        raise InputError(f"The box size '{text}' is not one positive number or three; write 75 or 75, 75, 100.")
     return (numbers * 3)[0], (numbers * 3)[1], (numbers * 3)[2]
 
 
@@ -339,7 +337,9 @@ def cut_card(rows: Catalog) -> None:
         total = len(_session.catalog(whole))
         if problem := st.session_state.pop("cut_problem", None):
             st.error(problem)
-        kept = f"**{len(rows):,}** of {total:,} rows are kept" if rows.spec.where else f"All **{total:,}** rows are kept"
+        kept = (
+            f"**{len(rows):,}** of {total:,} rows are kept" if rows.spec.where else f"All **{total:,}** rows are kept"
+        )
         st.markdown(kept)
         st.progress(len(rows) / total if total else 0.0)
 

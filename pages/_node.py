@@ -1,0 +1,77 @@
+"""The card of one object: its row, what was predicted for it, and its neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gnnlib.catalog.table import Catalog
+from gnnlib.graph.graph import Graph
+from gnnlib.training.run import Run
+from pages import _session
+from pages._sidebar import plain
+
+
+def node_card(run: Run, rows: Catalog, graph: Graph, predictions: pd.DataFrame, attention: np.ndarray | None) -> None:
+    """The object selected last. attention: one value an edge of the graph, NaN where unknown, or None."""
+    places = _session.selected_rows(rows.row_ids)
+    with st.container(border=True):
+        if not len(places):
+            st.subheader("No object selected", anchor=False)
+            st.caption("Click one in the picture, in the plot or in the table; Shift-click adds, Esc clears.")
+            return
+        at = int(places[-1])
+        row = predictions.iloc[at]
+        st.subheader(f"Row {plain(rows.row_ids[at])}", anchor=False)
+        with st.container(horizontal=True, gap="medium"):
+            sigma = "" if not np.isfinite(row["sigma"]) else f" ± {row['sigma']:.3f}"
+            st.metric("Prediction", f"{row['prediction']:.3f}{sigma}", width="content")
+            st.metric("Truth", f"{row['truth']:.3f}", width="content")
+            pull = ""
+            if np.isfinite(row["sigma"]) and row["sigma"] > 0:
+                pull = f"{abs(row['residual']) / row['sigma']:.1f} σ"
+            st.metric(
+                "Residual",
+                f"{row['residual']:+.3f}",
+                pull or None,
+                delta_color="off",
+                delta_arrow="off",
+                width="content",
+            )
+        left, right = st.columns(2)
+        with left:
+            st.caption("Its row")
+            st.dataframe(own_row(rows, at), hide_index=True, height=230)
+        with right:
+            near = neighbours(graph, at, attention)
+            st.caption(f"Its {len(near)} neighbours" + (" by attention" if attention is not None else " by separation"))
+            st.dataframe(near, hide_index=True, height=230)
+
+
+def own_row(rows: Catalog, at: int) -> pd.DataFrame:
+    """Column, value and unit of one row."""
+    values = rows.table.iloc[at]
+    return pd.DataFrame(
+        {
+            "column": [str(name) for name in values.index],
+            "value": [f"{value:.6g}" if isinstance(value, float | np.floating) else str(value) for value in values],
+            "unit": [rows.columns[str(name)].unit_label for name in values.index],
+        }
+    )
+
+
+def neighbours(graph: Graph, at: int, attention: np.ndarray | None) -> pd.DataFrame:
+    """The sources of the node's edges: row id, separation and, where known, attention; the most important first."""
+    edges = np.flatnonzero(graph.edge_index[1] == at)
+    source = graph.edge_index[0, edges]
+    table = pd.DataFrame(
+        {
+            "row": graph.row_ids[source],
+            f"separation [{graph.length_unit}]" if graph.length_unit else "separation": graph.lengths[edges],
+        }
+    )
+    if attention is None:
+        return table.sort_values(table.columns[1], ignore_index=True)
+    table["attention"] = attention[edges]
+    return table.sort_values("attention", ascending=False, ignore_index=True)

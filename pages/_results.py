@@ -1,0 +1,135 @@
+"""What a run gave, ready to be shown: the graph of its rows, its tables, its scores beside the baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gnnlib.catalog.table import Catalog
+from gnnlib.graph.graph import Graph
+from gnnlib.training.baselines import BASELINES
+from gnnlib.training.run import Run
+from pages import _session
+
+# metric -> (label, what one unit of it is multiplied by, format, meaning)
+METRICS = {
+    "r2": ("R²", 1.0, "{:.3f}", "Share of the variance explained; 1 is perfect, 0 is the mean"),
+    "rmse": ("RMSE", 1.0, "{:.3f}", "Root mean square error, in the unit of the target (dex for a logarithm)"),
+    "nmad": ("NMAD", 1.0, "{:.3f}", "1.4826 × median absolute deviation of the residual: scatter without the outliers"),
+    "mae": ("MAE", 1.0, "{:.3f}", "Mean absolute error"),
+    "rho": ("ρ", 1.0, "{:.3f}", "Pearson correlation of prediction and truth"),
+    "bias": ("Bias [10⁻³]", 1e3, "{:+.1f}", "Mean residual, prediction minus truth, in thousandths (10⁻³ dex)"),
+    "f_outlier": ("Outliers [%]", 1.0, "{:.2f}", "Rows with a residual beyond 3 NMAD"),
+}
+KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
+
+
+def written(run: Run) -> float:
+    """When the run's predictions were written; 0 before."""
+    path = run.folder / "predictions.parquet"
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+@st.cache_resource(max_entries=4, show_spinner="Opening the run")
+def _outcome(run_id: str, moment: float) -> tuple[Catalog, Graph, pd.DataFrame]:
+    from gnnlib.graph.build import build_graph
+
+    run = _session.load_run(run_id)
+    spec, predictions = run.spec, run.predictions
+    rows = _session.catalog(spec.catalog)
+    used = rows.take(np.isin(rows.row_ids, predictions["row_id"].to_numpy()))
+    graph = build_graph(used, spec.graph)
+    return used, graph, predictions.set_index("row_id").reindex(used.row_ids)
+
+
+def outcome(run: Run) -> tuple[Catalog, Graph, pd.DataFrame]:
+    """The rows that the run used, their graph, and its predictions in the same order (index: row id)."""
+    return _outcome(run.id, written(run))
+
+
+def shown_metric(name: str, value: float | None) -> str:
+    _, scale, form, _ = METRICS[name]
+    return "–" if value is None or not np.isfinite(value) else form.format(scale * value)
+
+
+def score_strip(metrics: Mapping[str, Mapping[str, float | None]]) -> list[tuple[str, str, str | None]]:
+    """Figures for `metric_strip`: the mean over the folds."""
+    return [
+        (label, shown_metric(name, metrics[name]["mean"]), meaning) for name, (label, _, _, meaning) in METRICS.items()
+    ]
+
+
+def score_table(results: Mapping[str, Any], model: str, kind: str = "all") -> pd.DataFrame:
+    """The run's model and the baselines, one row each; mean ± standard deviation over the folds."""
+    scored = {model: results["by_kind"].get(kind, {})}
+    for name, kinds in results["baselines_by_kind"].items():
+        scored[BASELINES[name].label if name in BASELINES else name] = kinds.get(kind, {})
+    return pd.DataFrame(
+        [
+            {"model": name}
+            | {
+                METRICS[metric][0]: f"{shown_metric(metric, value['mean'])} ± {_spread(metric, value['std'])}"
+                for metric, value in metrics.items()
+                if metric in METRICS
+            }
+            for name, metrics in scored.items()
+        ]
+    )
+
+
+def scores(results: Mapping[str, Any], model: str, metric: str, kind: str = "all") -> dict[str, tuple[float, float]]:
+    """One metric of the model and the baselines: name -> (mean, standard deviation), for `charts.model_comparison`."""
+    found = {model: results["by_kind"][kind][metric]}
+    for name, kinds in results["baselines_by_kind"].items():
+        found[BASELINES[name].label if name in BASELINES else name] = kinds[kind][metric]
+    return {
+        name: (value["mean"], value["std"] or 0.0) for name, value in found.items() if value.get("mean") is not None
+    }
+
+
+def _spread(metric: str, value: float | None) -> str:
+    return shown_metric(metric, value).lstrip("+")
+
+
+def model_label(run: Run) -> str:
+    """The model's name as a person reads it, without importing the models."""
+    return run.spec.model.name.replace("_", " ").capitalize()
+
+
+WHOLE = {"mean": "Mean over all heads", "max": "Maximum over all heads"}
+
+
+def attention_columns(run: Run) -> list[str]:
+    """The names of the run's heads, layer by layer; empty where its model has none."""
+    import pyarrow.parquet as pq
+
+    path = run.folder / "attention.parquet"
+    return [name for name in pq.read_schema(path).names if name.startswith("layer")] if path.exists() else []
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the attention")
+def _edge_attention(run_id: str, moment: float, which: str) -> np.ndarray:
+    run = _session.load_run(run_id)
+    rows, graph, _ = _outcome(run_id, moment)
+    table = run.attention
+    table = table[~table["self_loop"]]
+    heads = [name for name in table.columns if name.startswith("layer")] if which in WHOLE else [which]
+    weights = table[heads].to_numpy(dtype=np.float64)
+    value = weights.max(axis=1) if which == "max" else weights.mean(axis=1)
+    place = pd.Index(rows.row_ids)
+    source, receiver = (place.get_indexer(table[end]) for end in ("source", "receiver"))
+    known = pd.Series(value, index=receiver * len(rows) + source)
+    edge_source, edge_receiver = graph.edge_index
+    return known.reindex(edge_receiver * len(rows) + edge_source).to_numpy()
+
+
+def edge_attention(run: Run, which: str = "mean") -> np.ndarray | None:
+    """Attention of each edge of the run's graph [M], NaN where it has none; None where the model has no attention.
+
+    which: "mean", "max", or the name of one head.
+    """
+    return _edge_attention(run.id, written(run), which) if attention_columns(run) else None

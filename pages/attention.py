@@ -1,0 +1,157 @@
+"""What a run's model attended to: weights on the edges in space, against separation, and of one object."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from gnnlib.explain.attention import by_separation, node_edges
+from gnnlib.graph.graph import Graph
+from gnnlib.training.run import Run
+from gnnlib.view import charts
+from gnnlib.view.canvas import graph_canvas
+from gnnlib.view.colors import colors_of
+from gnnlib.view.scene import Scene, graph_scene
+from pages import _results, _session
+from pages._exports import downloads
+from pages._layout import heading, next_step
+from pages._sidebar import plain, run_title
+
+
+def main() -> None:
+    with _session.explained():
+        run = _session.current_run()
+    if run is None or not _results.attention_columns(run):
+        heading("Attention", "How much each object listened to each of its neighbours.")
+        if run is None:
+            st.info("No run is open. Train an attention model, or open a run from the sidebar.")
+        else:
+            st.info(
+                f"The run in view, {plain(run_title(run))}, keeps no attention: only the model 'Attention' weighs its "
+                "neighbours. Train one, or open another run from the sidebar."
+            )
+        next_step("train.py", "Train an attention model", ":material/model_training:")
+        return
+    heading(
+        "Attention",
+        f"How much each object of **{plain(run_title(run))}** listened to each neighbour; the weights sum to 1.",
+    )
+    with _session.explained():
+        graph = _results.outcome(run)[1]
+    picture, controls = st.columns([7, 2], gap="medium")
+    with controls:
+        which, relative = choice(run)
+    with _session.explained():
+        attention = _results.edge_attention(run, which)
+    assert attention is not None
+    with picture:
+        canvas(run, which, relative)
+    with controls:
+        known = np.isfinite(attention)
+        st.caption(
+            f"{int(known.sum()):,} of {graph.n_edges:,} directed edges carry attention: those of which the "
+            "receiver was tested on a graph that holds the edge."
+        )
+    profile, node = st.columns(2, gap="medium")
+    with profile:
+        st.subheader("Attention against separation", anchor=False)
+        st.plotly_chart(charts.attention_by_separation(by_separation(run, which), graph.length_unit), key="profile")
+        st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
+    with node:
+        top_edges(run, which, graph)
+    downloads("Attention of every edge", f"attention_{run.id}", lambda: run.attention)
+    next_step("catalog.py", "Next: try your own catalog", ":material/upload:")
+
+
+def choice(run: Run) -> tuple[str, bool]:
+    heads = _results.attention_columns(run)
+    which = st.selectbox(
+        "Weights",
+        [*_results.WHOLE, *heads],
+        format_func=head_label,
+        key="attention_head",
+        persist_state="session",
+    )
+    relative = st.toggle(
+        "Relative to an equal share",
+        value=True,
+        key="attention_relative",
+        persist_state="session",
+        help="Attention × degree of the receiver: 1 means no preference. Without it, objects with few edges stand out.",
+    )
+    return which, relative
+
+
+def head_label(name: str) -> str:
+    if name in _results.WHOLE:
+        return _results.WHOLE[name]
+    layer, head = name.removeprefix("layer").split("_head")
+    return f"Layer {int(layer) + 1}, head {int(head) + 1}"
+
+
+@st.cache_resource(max_entries=4, show_spinner="Preparing the view")
+def scene_of(run_id: str, moment: float, which: str, relative: bool) -> Scene:
+    run = _session.load_run(run_id)
+    rows, graph, _ = _results.outcome(run)
+    attention = _results.edge_attention(run, which)
+    assert attention is not None
+    if relative:
+        attention = attention * graph.degrees()[graph.edge_index[1]]
+    known = np.isfinite(attention)
+    return graph_scene(
+        with_edges(graph, known),
+        rows,
+        size_by=rows.roles.mass,
+        edge_colors=colors_of(attention[known], "attention × degree" if relative else "attention", color_map="plasma"),
+        details=(rows.roles.mass,) if rows.roles.mass else (),
+    )
+
+
+def with_edges(graph: Graph, keep: np.ndarray) -> Graph:
+    """The same nodes with some of the edges."""
+    return replace(
+        graph,
+        edge_index=graph.edge_index[:, keep],
+        separations=graph.separations[keep],
+        lengths=graph.lengths[keep],
+        edge_features=graph.edge_features[keep],
+    )
+
+
+def canvas(run: Run, which: str, relative: bool) -> None:
+    scene = scene_of(run.id, _results.written(run), which, relative)
+    assert scene.edge_colors is not None
+    low, high = scene.edge_colors.limits
+    state = graph_canvas(
+        scene,
+        key=f"attention_canvas_{relative}",
+        height=600,
+        selection=_session.selection(),
+        attention_control=(min(low, 0.0), high, low),
+        camera="main",
+    )
+    before = _session.selection()
+    _session.select(state.selected)
+    if scene.caption:
+        st.caption(scene.caption.capitalize())
+    if _session.selection() != before:
+        st.rerun()
+
+
+def top_edges(run: Run, which: str, graph: Graph) -> None:
+    """The edges of the selected object, the most attended first; a self-loop is marked."""
+    places = _session.selected_rows(graph.row_ids)
+    if not len(places):
+        st.subheader("Edges of one object", anchor=False)
+        st.caption("Click an object in the picture to see whom it listened to.")
+        return
+    row_id = graph.row_ids[places[-1]]
+    st.subheader(f"Edges of row {plain(row_id)}", anchor=False)
+    with _session.explained():
+        edges = node_edges(run, row_id)
+    st.dataframe(edges, hide_index=True, height=330)
+
+
+main()

@@ -1,0 +1,268 @@
+"""Join the objects: radius or nearest neighbours, the graph in 3D, and what it is like at every linking length."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import streamlit as st
+
+from gnnlib.catalog.table import Catalog, CatalogSpec
+from gnnlib.errors import InputError
+from gnnlib.graph.diagnostics import summarize
+from gnnlib.graph.graph import EdgeFeature, Graph, GraphSpec
+from gnnlib.view import charts
+from gnnlib.view.canvas import graph_canvas
+from gnnlib.view.scene import Scene, graph_scene
+from pages import _session
+from pages._exports import downloads, edge_table
+from pages._layout import heading, metric_strip, next_step
+
+if TYPE_CHECKING:
+    from gnnlib.graph.diagnostics import RadiusSweep
+
+METHODS = {"radius": "Linking length", "knn": "Nearest neighbours"}
+EDGE_FEATURES = {"length": "length", "cosines": "cosines", "relative_velocity": "relative velocity"}
+EDGES_AT_HAND = 3_000_000  # directed edges kept in memory so that every smaller linking length is at hand
+PLAIN = "nothing"
+
+
+def main() -> None:
+    heading("Graph", "Objects closer than the linking length, or each with its nearest neighbours, exchange messages.")
+    with _session.explained():
+        rows = _session.catalog()
+        rows.positions()
+        spec = _session.graph_spec()
+    view(rows)
+    downloads("Edge list", "edges", lambda: edge_table(_session.graph(rows.spec, spec)))
+    next_step("train.py", "Next: train a model on it", ":material/model_training:")
+
+
+@st.fragment(key="graph")
+def view(rows: Catalog) -> None:
+    """Everything that depends on how the graph is built."""
+    before = _session.graph_spec(), _session.selection()
+    strip = st.container()
+    picture, controls = st.columns([7, 2], gap="medium")
+    with picture:
+        drawn = st.container()
+    with controls:
+        colour = control_panel(rows)
+    spec = _session.graph_spec()
+    try:
+        with drawn:
+            spec = draw(rows, spec, colour)
+        if spec.method == "radius":
+            largest = reach(rows)
+            sweep = _session.sweep(largest)
+            figures = sweep.at(spec.radius)
+        else:
+            sweep, figures = None, summarize(_session.graph())
+    except InputError as error:
+        drawn.error(str(error), icon=":material/error:")
+        return
+    with strip:
+        figure_strip(figures)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Degrees", anchor=False)
+        st.plotly_chart(charts.degree_histogram(degrees(spec)), key="degrees")
+    with right:
+        curves(sweep, spec, rows)
+    if before != (_session.graph_spec(), _session.selection()):
+        st.rerun()  # so that the sidebar and the address say the same
+
+
+def figure_strip(figures: dict[str, Any]) -> None:
+    metric_strip(
+        [
+            ("Nodes", f"{figures['nodes']:,}", None),
+            ("Edges", f"{figures['edges']:,}", "Directed: each pair counts twice; self-loops are not counted"),
+            ("Mean degree", f"{figures['mean_degree']:.2f}", None),
+            ("Max degree", f"{figures['max_degree']:,}", "No method here caps the number of neighbours"),
+            ("Isolated", f"{100 * figures['isolated_fraction']:.1f} %", "Nodes without any neighbour"),
+            ("Components", f"{figures['components']:,}", None),
+            ("Largest component", f"{100 * figures['largest_component_fraction']:.1f} %", "Of all nodes"),
+        ]
+    )
+
+
+# The canvas
+
+
+@st.cache_resource(
+    max_entries=6,
+    show_spinner="Preparing the view",
+    hash_funcs={
+        CatalogSpec: lambda spec: spec.model_dump_json(),
+        GraphSpec: lambda spec: spec.model_dump_json(),
+    },
+)
+def scene_of(catalog: CatalogSpec, changed: float, spec: GraphSpec, colour: str | None) -> Scene:
+    rows = _session.catalog(catalog)
+    roles = rows.roles
+    shown = [name for name in (roles.mass, roles.target, roles.central) if name]
+    return graph_scene(
+        _session.graph(catalog, spec), rows, color_by=colour, size_by=roles.mass, details=tuple(dict.fromkeys(shown))
+    )
+
+
+def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
+    """The graph in 3D; returns the specification with the linking length that the canvas settled on."""
+    if spec.method == "radius":
+        widest = wide_spec(spec, reach(rows))
+        scene = scene_of(rows.spec, _session.stamp(rows.spec), widest, colour)
+        state = graph_canvas(
+            scene,
+            key="graph_canvas",
+            height=600,
+            selection=_session.selection(),
+            radius_control=(0.0, reach(rows), spec.radius or 0.0),
+            camera="main",
+        )
+        if state.radius and abs(state.radius - (spec.radius or 0)) > 1e-9:
+            spec = spec.model_copy(update={"radius": float(f"{state.radius:.4g}")})
+            _session.show_graph(spec)
+    else:
+        scene = scene_of(rows.spec, _session.stamp(rows.spec), spec, colour)
+        state = graph_canvas(scene, key="graph_canvas_knn", height=600, selection=_session.selection(), camera="main")
+    _session.select(state.selected)
+    if scene.caption:
+        st.caption(f":material/info: {scene.caption.capitalize()}; the figures are of the whole graph.")
+    return spec
+
+
+def wide_spec(spec: GraphSpec, radius: float) -> GraphSpec:
+    """The graph whose edges, the longest left out, are the graph at every smaller radius."""
+    return GraphSpec(method="radius", radius=radius, periodic=spec.periodic, edge_features=("length",))
+
+
+def reach(rows: Catalog) -> float:
+    """The largest linking length at hand: some three times a typical one, less where that would be too many edges."""
+    typical = _session.suggested_radius(rows.spec)
+    room = (EDGES_AT_HAND / (12.0 * max(len(rows), 1))) ** 0.5
+    wanted = max(typical * min(max(room, 1.2), 3.0), 1.25 * (_session.graph_spec().radius or 0.0))
+    return float(f"{wanted:.2g}")
+
+
+def degrees(spec: GraphSpec) -> np.ndarray:
+    """In-degree of each node at the linking length in view, from the edges at hand."""
+    if spec.method == "knn":
+        return _session.graph().degrees()
+    graph: Graph = _session.graph(None, wide_spec(spec, reach(_session.catalog())))
+    near = graph.lengths <= (spec.radius or 0.0)
+    return np.bincount(graph.edge_index[1][near], minlength=graph.n_nodes)
+
+
+def curves(sweep: RadiusSweep | None, spec: GraphSpec, rows: Catalog) -> None:
+    if sweep is None:
+        st.subheader("Edge lengths", anchor=False)
+        graph = _session.graph()
+        unit = f" [{graph.length_unit}]" if graph.length_unit else ""
+        st.plotly_chart(charts.histogram(graph.lengths[~graph.self_loop], f"length{unit}"), key="lengths")
+        return
+    st.subheader("At every linking length", anchor=False)
+    st.plotly_chart(
+        charts.radius_curves(**sweep_curves(sweep, reach(rows)), current=spec.radius, unit=rows.length_unit)
+    )
+
+
+def sweep_curves(sweep: RadiusSweep, largest: float) -> dict[str, np.ndarray]:
+    radii = np.linspace(largest / 60, largest, 60)
+    found = [sweep.at(radius) for radius in radii]
+    return {
+        "radii": radii,
+        "isolated": np.array([at["isolated_fraction"] for at in found]),
+        "largest": np.array([at["largest_component_fraction"] for at in found]),
+        "mean_degree": np.array([at["mean_degree"] for at in found]),
+    }
+
+
+# The controls beside it
+
+
+def control_panel(rows: Catalog) -> str | None:
+    """How the graph is built and what colours it; returns the column that colours the nodes."""
+    spec = _session.graph_spec()
+    unit = f" [{rows.length_unit}]" if rows.length_unit else ""
+    put("graph_method", spec.method)
+    st.segmented_control(
+        "Join by",
+        list(METHODS),
+        format_func={"radius": "Radius", "knn": "k nearest"}.get,
+        required=True,
+        key="graph_method",
+        on_change=rebuild,
+        width="stretch",
+    )
+    if spec.method == "radius":
+        put("graph_radius", float(spec.radius or 0.0))
+        st.number_input(
+            f"Linking length{unit}",
+            min_value=0.0,
+            step=float(f"{reach(rows) / 60:.1g}"),
+            format="%.4g",
+            key="graph_radius",
+            on_change=rebuild,
+            help="Every pair closer than this is joined, without a cap. The slider in the picture moves it too.",
+        )
+    else:
+        put("graph_k", int(spec.k or 8))
+        st.number_input("Neighbours k", min_value=1, step=1, key="graph_k", on_change=rebuild)
+    if rows.box is not None:
+        put("graph_periodic", rows.periodic if spec.periodic is None else spec.periodic)
+        st.toggle("Periodic box", key="graph_periodic", on_change=rebuild, help="Join across opposite faces")
+    put("graph_loops", spec.self_loops)
+    st.toggle("Self-loops", key="graph_loops", on_change=rebuild, help="One edge from each object to itself")
+    possible = [name for name in get_args(EdgeFeature) if name != "relative_velocity" or rows.roles.velocity]
+    put("graph_features", [name for name in spec.edge_features if name in possible])
+    st.pills(
+        "Edge features",
+        possible,
+        selection_mode="multi",
+        format_func=lambda name: EDGE_FEATURES.get(name, name.replace("_", " ")),
+        key="graph_features",
+        on_change=rebuild,
+        help="What a message knows of its edge; all are invariant under translation and rotation.",
+    )
+    numeric = [str(name) for name in rows.table.columns if rows.table[name].dtype.kind in "iufb"]
+    default = rows.roles.mass or rows.roles.target
+    options = [PLAIN, *numeric]
+    colour = st.selectbox(
+        "Colour by",
+        options,
+        index=options.index(default) if default in options else 0,
+        key="graph_colour",
+        persist_state="session",
+    )
+    return None if colour in (None, PLAIN) else colour
+
+
+def put(key: str, value: object) -> None:
+    """Let a widget show what is in view, also where that was changed elsewhere."""
+    if st.session_state.get(key) != value:
+        st.session_state[key] = value
+
+
+def rebuild() -> None:
+    """Take what the controls say into view."""
+    state, spec = st.session_state, _session.graph_spec()
+    method = state.graph_method or spec.method
+    radius, k = spec.radius, spec.k
+    if method == "radius":
+        radius = state.get("graph_radius") or radius or _session.suggested_radius(_session.catalog_spec())
+    else:
+        k = state.get("graph_k") or k or 8
+    _session.show_graph(
+        GraphSpec(
+            method=method,
+            radius=radius if method == "radius" else None,
+            k=k if method == "knn" else None,
+            periodic=state.get("graph_periodic", spec.periodic),
+            self_loops=state.graph_loops,
+            edge_features=tuple(name for name in get_args(EdgeFeature) if name in state.graph_features),
+        )
+    )
+
+
+main()
