@@ -98,7 +98,7 @@ def graph_scene(
         edges=edges[order],
         lengths=lengths[order],
         images=images[order],
-        box=graph.box,
+        box=graph.box if graph.box is not None or catalog is None else catalog.box,
         length_unit=graph.length_unit,
         n_edges=n_edges,
         node_colors=colors,
