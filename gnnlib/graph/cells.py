@@ -189,7 +189,9 @@ def _fill(points, nodes, keys, shape, box, bound, offsets, edge_index, separatio
         if keys[a] != key:
             key = keys[a]
             n_ranges = _find_ranges(keys, shape, box, key, ranges, hints)
-            candidates = np.sum(ranges[:n_ranges, 1] - ranges[:n_ranges, 0])
+            candidates = 0
+            for r in range(n_ranges):
+                candidates += ranges[r, 1] - ranges[r, 0]
             if candidates > len(partners):
                 partners, reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
         found = 0
@@ -198,7 +200,8 @@ def _fill(points, nodes, keys, shape, box, bound, offsets, edge_index, separatio
                 squared = _squared_distance(points, box, a, b)
                 partners[found], reach[found] = b, squared  # overwritten by the next one unless it counts: no branch
                 found += (squared <= bound) & (b != a)
-        reach[:found] = np.sqrt(reach[:found])
+        for e in range(found):
+            reach[e] = np.sqrt(reach[e])
         _sort_by_length(partners, reach, nodes, found)
         first = offsets[nodes[a]]
         for e in range(found):
