@@ -64,7 +64,7 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
         log(f"Warning: {warning}")
     log(
         f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds ({spec.split}), "
-        f"buffer {data.buffer:.4g} {data.graph.length_unit}; {spec.model.name} on {describe(device)}."
+        f"buffer {f'{data.buffer:.4g} {data.graph.length_unit}'.strip()}; {spec.model.name} on {describe(device)}."
     )
     training = _Training(run, data, device, should_stop)
     for number in range(spec.folds):
@@ -285,7 +285,7 @@ def _environment(data: TrainingData, device: str) -> dict[str, Any]:
             catalog |= {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
     return {
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": device,
         "catalog": catalog | {"provenance": data.catalog.provenance},
