@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from gnnlib.catalog.table import Catalog
+from gnnlib.explain.attention import ALL_HEADS, read_attention, relative, weights
 from gnnlib.graph.graph import Graph
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.run import Run
@@ -100,10 +101,7 @@ def model_label(run: Run) -> str:
     return run.spec.model.name.replace("_", " ").capitalize()
 
 
-WHOLE = {"mean": "Mean over all heads", "max": "Maximum over all heads"}
-
-
-def attention_columns(run: Run) -> list[str]:
+def attention_heads(run: Run) -> list[str]:
     """The names of the run's heads, layer by layer; empty where its model has none."""
     import pyarrow.parquet as pq
 
@@ -111,15 +109,21 @@ def attention_columns(run: Run) -> list[str]:
     return [name for name in pq.read_schema(path).names if name.startswith("layer")] if path.exists() else []
 
 
+@st.cache_resource(max_entries=2, show_spinner="Reading the attention")
+def _attention(run_id: str, moment: float) -> pd.DataFrame:
+    return read_attention(_session.load_run(run_id))
+
+
+def attention(run: Run) -> pd.DataFrame:
+    """The run's attention, one row an edge; shared, so it must not be changed."""
+    return _attention(run.id, written(run))
+
+
 @st.cache_resource(max_entries=8, show_spinner="Reading the attention")
-def _edge_attention(run_id: str, moment: float, which: str) -> np.ndarray:
-    run = _session.load_run(run_id)
+def _edge_attention(run_id: str, moment: float, head: str, times_degree: bool) -> np.ndarray:
     rows, graph, _ = _outcome(run_id, moment)
-    table = run.attention
-    table = table[~table["self_loop"]]
-    heads = [name for name in table.columns if name.startswith("layer")] if which in WHOLE else [which]
-    weights = table[heads].to_numpy(dtype=np.float64)
-    value = weights.max(axis=1) if which == "max" else weights.mean(axis=1)
+    table = _attention(run_id, moment)
+    value = relative(table, head) if times_degree else weights(table, head)
     place = pd.Index(rows.row_ids)
     source, receiver = (place.get_indexer(table[end]) for end in ("source", "receiver"))
     known = pd.Series(value, index=receiver * len(rows) + source)
@@ -127,9 +131,6 @@ def _edge_attention(run_id: str, moment: float, which: str) -> np.ndarray:
     return known.reindex(edge_receiver * len(rows) + edge_source).to_numpy()
 
 
-def edge_attention(run: Run, which: str = "mean") -> np.ndarray | None:
-    """Attention of each edge of the run's graph [M], NaN where it has none; None where the model has no attention.
-
-    which: "mean", "max", or the name of one head.
-    """
-    return _edge_attention(run.id, written(run), which) if attention_columns(run) else None
+def edge_attention(run: Run, head: str = ALL_HEADS, times_degree: bool = False) -> np.ndarray | None:
+    """Attention of each edge of the run's graph [M], NaN where it has none; None where the model has no attention."""
+    return _edge_attention(run.id, written(run), head, times_degree) if attention_heads(run) else None

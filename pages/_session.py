@@ -6,6 +6,7 @@ Everything heavy is loaded through the cached functions below; what they return 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from gnnlib.catalog.read import read_catalog
 from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph, GraphSpec
+from gnnlib.view.scene import MAX_EDGES
 
 if TYPE_CHECKING:
     from gnnlib.graph.diagnostics import RadiusSweep
@@ -78,7 +80,7 @@ def catalog_spec() -> CatalogSpec:
 def graph_spec() -> GraphSpec:
     """The graph in view; for a catalog that has none yet, a radius graph with about ten neighbours an object."""
     if st.session_state.graph_spec is None:
-        st.session_state.graph_spec = GraphSpec(radius=suggested_radius(catalog_spec()))
+        st.session_state.graph_spec = GraphSpec(radius=radius_range()[0])
     return st.session_state.graph_spec
 
 
@@ -182,29 +184,30 @@ def sweep(largest: float) -> RadiusSweep:
 
 
 @st.cache_data(max_entries=16, show_spinner=False, hash_funcs=_SPECS)
-def _suggested_radius(spec: CatalogSpec, changed: float) -> float:
-    from gnnlib.graph.neighbors import find
+def _radius_range(spec: CatalogSpec, changed: float, periodic: bool | None) -> tuple[float, float]:
+    from gnnlib.graph.diagnostics import suggest_radius_range
+    from gnnlib.graph.neighbors import count_edges, inside_box
 
     rows = _catalog(spec, changed)
-    points = rows.positions()
-    points = points[np.isfinite(points).all(axis=1)]
-    if len(points) < 3:
-        return 1.0
-    found = find(points, GraphSpec(method="knn", k=min(10, len(points) - 1)), None)
-    furthest = np.zeros(len(points))
-    np.maximum.at(furthest, found.edge_index[1], found.lengths)
-    typical = float(np.median(furthest)) or float(np.ptp(points)) / 20 or 1.0
-    return float(f"{typical:.2g}")
+    box = rows.box if (rows.periodic if periodic is None else periodic) else None
+    typical, largest = suggest_radius_range(rows.positions(), box)
+    points = inside_box(rows.positions(), box)
+    while largest > 1.3 * typical and count_edges(points, largest, box) > 2 * MAX_EDGES:
+        largest = float(f"{max(0.85 * largest, 1.3 * typical):.3g}")
+    return typical, largest
 
 
-def suggested_radius(spec: CatalogSpec) -> float:
-    """Median distance of the tenth neighbour, to two digits."""
-    return _suggested_radius(spec, stamp(spec))
+def radius_range(periodic: bool | None = None) -> tuple[float, float]:
+    """A linking length to begin with, and the largest one up to which the canvas draws every edge."""
+    return _radius_range(catalog_spec(), stamp(catalog_spec()), periodic)
 
 
 def load_run(run_id: str) -> Run:
+    """A run of this server by its id. Raises InputError for anything else: an id comes from the address."""
     from gnnlib.training.run import load_run as read_run
 
+    if not re.fullmatch(r"[\w-]+", run_id):
+        raise InputError(f"'{run_id[:60]}' is not the id of a run; open one from the sidebar.")
     return read_run(run_id)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from gnnlib.explain.attention import by_separation, node_edges
+from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, node_edges
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run
 from gnnlib.view import charts
@@ -23,7 +23,7 @@ from pages._sidebar import plain, run_title
 def main() -> None:
     with _session.explained():
         run = _session.current_run()
-    if run is None or not _results.attention_columns(run):
+    if run is None or not _results.attention_heads(run):
         heading("Attention", "How much each object listened to each of its neighbours.")
         if run is None:
             st.info("No run is open. Train an attention model, or open a run from the sidebar.")
@@ -44,7 +44,7 @@ def main() -> None:
     with controls:
         which, relative = choice(run)
     with _session.explained():
-        attention = _results.edge_attention(run, which)
+        attention = _results.edge_attention(run, which, relative)
     assert attention is not None
     with picture:
         canvas(run, which, relative)
@@ -57,19 +57,22 @@ def main() -> None:
     profile, node = st.columns(2, gap="medium")
     with profile:
         st.subheader("Attention against separation", anchor=False)
-        st.plotly_chart(charts.attention_by_separation(by_separation(run, which), graph.length_unit), key="profile")
+        st.plotly_chart(
+            charts.attention_by_separation(by_separation(_results.attention(run), which), graph.length_unit),
+            key="profile",
+        )
         st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
     with node:
         top_edges(run, which, graph)
-    downloads("Attention of every edge", f"attention_{run.id}", lambda: run.attention)
+    downloads("Attention of every edge", f"attention_{run.id}", lambda: _results.attention(run))
     next_step("catalog.py", "Next: try your own catalog", ":material/upload:")
 
 
 def choice(run: Run) -> tuple[str, bool]:
-    heads = _results.attention_columns(run)
+    """Which weights, and whether relative to an equal share."""
     which = st.selectbox(
         "Weights",
-        [*_results.WHOLE, *heads],
+        [ALL_HEADS, *_results.attention_heads(run)],
         format_func=head_label,
         key="attention_head",
         persist_state="session",
@@ -84,21 +87,12 @@ def choice(run: Run) -> tuple[str, bool]:
     return which, relative
 
 
-def head_label(name: str) -> str:
-    if name in _results.WHOLE:
-        return _results.WHOLE[name]
-    layer, head = name.removeprefix("layer").split("_head")
-    return f"Layer {int(layer) + 1}, head {int(head) + 1}"
-
-
 @st.cache_resource(max_entries=4, show_spinner="Preparing the view")
 def scene_of(run_id: str, moment: float, which: str, relative: bool) -> Scene:
     run = _session.load_run(run_id)
     rows, graph, _ = _results.outcome(run)
-    attention = _results.edge_attention(run, which)
+    attention = _results.edge_attention(run, which, relative)
     assert attention is not None
-    if relative:
-        attention = attention * graph.degrees()[graph.edge_index[1]]
     known = np.isfinite(attention)
     return graph_scene(
         with_edges(graph, known),

@@ -43,7 +43,7 @@ def main() -> None:
     with _session.explained():
         rows = _session.catalog()
         summary = summary_of(_session.catalog_spec())
-    for sentence in rows.warnings:
+    for sentence in summary.warnings:
         st.warning(sentence, icon=":material/info:")
     strip(rows, summary)
     meaning, look = st.columns([3, 2], gap="medium")
@@ -171,7 +171,7 @@ def columns_table(rows: Catalog, summary: Summary) -> None:
             "min": column.min,
             "max": column.max,
             "missing": column.missing,
-            "sentinels": ", ".join(f"{value:g} ({count})" for value, count in column.sentinels.items()),
+            "sentinels": ", ".join(f"{value} ({count:,})" for value, count in column.sentinels.items()),
         }
         for column in summary.columns
     ]

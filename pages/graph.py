@@ -10,7 +10,7 @@ import streamlit as st
 from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.diagnostics import summarize
-from gnnlib.graph.graph import EdgeFeature, Graph, GraphSpec
+from gnnlib.graph.graph import EdgeFeature, GraphSpec
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.scene import Scene, graph_scene
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 METHODS = {"radius": "Linking length", "knn": "Nearest neighbours"}
 EDGE_FEATURES = {"length": "length", "cosines": "cosines", "relative_velocity": "relative velocity"}
-EDGES_AT_HAND = 3_000_000  # directed edges kept in memory so that every smaller linking length is at hand
 PLAIN = "nothing"
 
 
@@ -53,9 +52,8 @@ def view(rows: Catalog) -> None:
         with drawn:
             spec = draw(rows, spec, colour)
         if spec.method == "radius":
-            largest = reach(rows)
-            sweep = _session.sweep(largest)
-            figures = sweep.at(spec.radius)
+            sweep = _session.sweep(reach(spec))
+            figures = sweep.at(spec.radius or 0.0)
         else:
             sweep, figures = None, summarize(_session.graph())
     except InputError as error:
@@ -66,7 +64,7 @@ def view(rows: Catalog) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Degrees", anchor=False)
-        st.plotly_chart(charts.degree_histogram(degrees(spec)), key="degrees")
+        st.plotly_chart(charts.degree_histogram(degrees(spec, sweep)), key="degrees")
     with right:
         curves(sweep, spec, rows)
     if before != (_session.graph_spec(), _session.selection()):
@@ -110,14 +108,14 @@ def scene_of(catalog: CatalogSpec, changed: float, spec: GraphSpec, colour: str 
 def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
     """The graph in 3D; returns the specification with the linking length that the canvas settled on."""
     if spec.method == "radius":
-        widest = wide_spec(spec, reach(rows))
+        widest = wide_spec(spec, reach(spec))
         scene = scene_of(rows.spec, _session.stamp(rows.spec), widest, colour)
         state = graph_canvas(
             scene,
             key="graph_canvas",
             height=600,
             selection=_session.selection(),
-            radius_control=(0.0, reach(rows), spec.radius or 0.0),
+            radius_control=(0.0, reach(spec), spec.radius or 0.0),
             camera="main",
         )
         if state.radius and abs(state.radius - (spec.radius or 0)) > 1e-9:
@@ -137,21 +135,16 @@ def wide_spec(spec: GraphSpec, radius: float) -> GraphSpec:
     return GraphSpec(method="radius", radius=radius, periodic=spec.periodic, edge_features=("length",))
 
 
-def reach(rows: Catalog) -> float:
-    """The largest linking length at hand: some three times a typical one, less where that would be too many edges."""
-    typical = _session.suggested_radius(rows.spec)
-    room = (EDGES_AT_HAND / (12.0 * max(len(rows), 1))) ** 0.5
-    wanted = max(typical * min(max(room, 1.2), 3.0), 1.25 * (_session.graph_spec().radius or 0.0))
-    return float(f"{wanted:.2g}")
+def reach(spec: GraphSpec) -> float:
+    """The largest linking length at hand: what is suggested for the catalog, or a little more than the one in view."""
+    largest = _session.radius_range(spec.periodic)[1]
+    radius = spec.radius or 0.0
+    return largest if radius <= largest else float(f"{1.25 * radius:.2g}")
 
 
-def degrees(spec: GraphSpec) -> np.ndarray:
-    """In-degree of each node at the linking length in view, from the edges at hand."""
-    if spec.method == "knn":
-        return _session.graph().degrees()
-    graph: Graph = _session.graph(None, wide_spec(spec, reach(_session.catalog())))
-    near = graph.lengths <= (spec.radius or 0.0)
-    return np.bincount(graph.edge_index[1][near], minlength=graph.n_nodes)
+def degrees(spec: GraphSpec, sweep: RadiusSweep | None) -> np.ndarray:
+    """Degree of each node, from the edges at hand where there is a sweep."""
+    return _session.graph().degrees() if sweep is None else sweep.degrees_at(spec.radius or 0.0)
 
 
 def curves(sweep: RadiusSweep | None, spec: GraphSpec, rows: Catalog) -> None:
@@ -162,20 +155,16 @@ def curves(sweep: RadiusSweep | None, spec: GraphSpec, rows: Catalog) -> None:
         st.plotly_chart(charts.histogram(graph.lengths[~graph.self_loop], f"length{unit}"), key="lengths")
         return
     st.subheader("At every linking length", anchor=False)
-    st.plotly_chart(
-        charts.radius_curves(**sweep_curves(sweep, reach(rows)), current=spec.radius, unit=rows.length_unit)
+    found = sweep.curves(np.linspace(0.0, sweep.largest, 121))
+    figure = charts.radius_curves(
+        found["radius"],
+        found["isolated_fraction"],
+        found["largest_component_fraction"],
+        found["mean_degree"],
+        spec.radius,
+        rows.length_unit,
     )
-
-
-def sweep_curves(sweep: RadiusSweep, largest: float) -> dict[str, np.ndarray]:
-    radii = np.linspace(largest / 60, largest, 60)
-    found = [sweep.at(radius) for radius in radii]
-    return {
-        "radii": radii,
-        "isolated": np.array([at["isolated_fraction"] for at in found]),
-        "largest": np.array([at["largest_component_fraction"] for at in found]),
-        "mean_degree": np.array([at["mean_degree"] for at in found]),
-    }
+    st.plotly_chart(figure, key="curves")
 
 
 # The controls beside it
@@ -200,7 +189,7 @@ def control_panel(rows: Catalog) -> str | None:
         st.number_input(
             f"Linking length{unit}",
             min_value=0.0,
-            step=float(f"{reach(rows) / 60:.1g}"),
+            step=float(f"{reach(spec) / 60:.1g}"),
             format="%.4g",
             key="graph_radius",
             on_change=rebuild,
@@ -223,6 +212,7 @@ def control_panel(rows: Catalog) -> str | None:
         format_func=lambda name: EDGE_FEATURES.get(name, name.replace("_", " ")),
         key="graph_features",
         on_change=rebuild,
+        wrap=True,
         help="What a message knows of its edge; all are invariant under translation and rotation.",
     )
     numeric = [str(name) for name in rows.table.columns if rows.table[name].dtype.kind in "iufb"]
@@ -250,7 +240,7 @@ def rebuild() -> None:
     method = state.graph_method or spec.method
     radius, k = spec.radius, spec.k
     if method == "radius":
-        radius = state.get("graph_radius") or radius or _session.suggested_radius(_session.catalog_spec())
+        radius = state.get("graph_radius") or radius or _session.radius_range()[0]
     else:
         k = state.get("graph_k") or k or 8
     _session.show_graph(

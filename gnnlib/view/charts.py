@@ -280,10 +280,11 @@ def running_quantiles(
 def attention_by_separation(profile: pd.DataFrame, unit: str = "Mpc") -> go.Figure:
     """Relative attention against separation: median, 16-84 % band and the line 1, which means no preference.
 
-    profile: columns separation, low, median, high, one row a bin.
+    profile: one row a bin, with its bounds low and high and the quantiles p16, median and p84.
     """
     figure = _figure(height=330)
-    _band(figure, profile["separation"], profile["low"], profile["median"], profile["high"], ACCENT)
+    centres = (profile["low"] + profile["high"]) / 2
+    _band(figure, centres, profile["p16"], profile["median"], profile["p84"], ACCENT)
     figure.add_hline(y=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
     figure.add_annotation(
         x=1, xref="paper", y=1, text="no preference", showarrow=False, xanchor="right", yshift=9, font={"size": 11}

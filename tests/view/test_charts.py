@@ -22,7 +22,7 @@ HISTORY = pd.DataFrame(
     }
 )
 PROFILE = pd.DataFrame(
-    {"separation": [0.5, 1.5], "low": [0.8, 0.6], "median": [1.2, 0.9], "high": [1.7, 1.2], "edges": [10, 20]}
+    {"low": [0.0, 1.0], "high": [1.0, 2.0], "p16": [0.8, 0.6], "median": [1.2, 0.9], "p84": [1.7, 1.2]}
 )
 
 
