@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gnnlib.models.segments import segment_softmax, segment_sum
+from gnnlib.models.segments import segment_softmax, segment_sum, symlog
 from gnnlib.models.spec import ModelSpec
 from gnnlib.models.stack import PairLinear, Stack, Update
 
@@ -17,44 +17,35 @@ _NEGATIVE_SLOPE = 0.2
 
 
 class AttentionLayer(nn.Module):
-    """xi_i' = psi(xi_i, sum_j alpha_ij v_ij, asinh sum_j sigmoid(g_ij) v_ij), heads concatenated.
+    """xi_i' = psi(xi_i, sum_j alpha_ij v_ij, symlog sum_j sigma(g_ij) w_ij), heads side by side.
 
-    alpha_ij = softmax over the edges of i of a^T LeakyReLU(W_r xi_i + W_s xi_j + W_e e_ij), one a head; g_ij is another
-    such logit without the softmax; v_ij = phi(xi_i, xi_j, e_ij) holds the edge features too. No self-loop is ever
-    added: a node's own state reaches psi beside the messages.
+    Each head's logit is a^T LeakyReLU(W_r xi_i + W_s xi_j + W_e e_ij); a softmax over the edges of i turns it into
+    alpha_ij. The gates g_ij are such logits too, without the softmax. v_ij and w_ij are parts of one
+    phi(xi_i, xi_j, e_ij), so the edge features are in the values as well. No self-loop is ever added: a node's own
+    state reaches psi by itself.
     """
 
     def __init__(self, spec: ModelSpec, n_edge_features: int) -> None:
         super().__init__()
-        self.heads, self.channels = spec.heads, max(spec.hidden // spec.heads, 4)
-        width = self.heads * self.channels
-        self.pair = PairLinear(spec.latent, n_edge_features, width)
-        self.attend = nn.Parameter(torch.empty(self.heads, self.channels))
-        self.gate = nn.Parameter(torch.empty(self.heads, self.channels))
-        nn.init.xavier_uniform_(self.attend)
-        nn.init.xavier_uniform_(self.gate)
-        self.value = PairLinear(spec.latent, n_edge_features, width)
-        self.update = Update(spec.latent, 2 * width, spec.hidden, spec.dropout)
+        self.heads, self.channels = spec.heads, max(spec.hidden // (2 * spec.heads), 2)
+        self.width = 2 * self.heads * self.channels
+        self.pair = PairLinear(spec.latent, n_edge_features, 2 * self.width)
+        self.logits = nn.Linear(self.width, 2 * self.heads, bias=False)
+        self.update = Update(spec.latent, self.width, spec.hidden, spec.dropout)
 
-    def _by_head(self, edges: Tensor) -> Tensor:
-        return edges.view(-1, self.heads, self.channels)
-
-    def weigh(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
-        """Attention weights alpha [M, H] (sum to 1 over the edges of a receiver) and gates [M, H] between 0 and 1."""
-        pair = nn.functional.leaky_relu(self._by_head(self.pair(xi, edge_index, edge_attr)), _NEGATIVE_SLOPE)
-        alpha = segment_softmax((pair * self.attend).sum(-1), edge_index[1], len(xi))
-        return alpha, (pair * self.gate).sum(-1).sigmoid()
-
-    def message(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        """phi: the values that are weighed, [M, H, channels]."""
-        return self._by_head(nn.functional.silu(self.value(xi, edge_index, edge_attr)))
+    def weigh(self, pair: Tensor, receiver: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Attention alpha [M, H], which sums to 1 over the edges of a receiver, and gates [M, H] between 0 and 1."""
+        attend, gate = self.logits(nn.functional.leaky_relu(pair, _NEGATIVE_SLOPE)).chunk(2, dim=-1)
+        return segment_softmax(attend, receiver, n), gate.sigmoid()
 
     def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
-        alpha, gate = self.weigh(xi, edge_index, edge_attr)
-        values = self.message(xi, edge_index, edge_attr)
-        attended = segment_sum(alpha.unsqueeze(-1) * values, edge_index[1], len(xi))
-        counted = segment_sum(gate.unsqueeze(-1) * values, edge_index[1], len(xi)).asinh()
-        return self.update(xi, torch.cat([attended, counted], dim=-1).flatten(1)), alpha
+        receiver, n = edge_index[1], len(xi)
+        pair, value = self.pair(xi, edge_index, edge_attr).split(self.width, dim=-1)
+        alpha, gate = self.weigh(pair, receiver, n)
+        messages = nn.functional.silu(value).unflatten(-1, (2 * self.heads, self.channels))
+        weighed = messages * torch.cat([alpha, gate], dim=-1).unsqueeze(-1)
+        attended, counted = segment_sum(weighed.flatten(1), receiver, n).chunk(2, dim=-1)
+        return self.update(xi, torch.cat([attended, symlog(counted)], dim=-1)), alpha
 
 
 def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:

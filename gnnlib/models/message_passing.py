@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gnnlib.models.segments import segment_max, segment_mean, segment_std, segment_sum
+from gnnlib.models.segments import segment_max, segment_mean, segment_std, segment_sum, symlog
 from gnnlib.models.spec import ModelSpec
 from gnnlib.models.stack import PairLinear, Stack, Update
 
@@ -16,7 +16,7 @@ AGGREGATIONS = {"sum": segment_sum, "mean": segment_mean, "max": segment_max, "s
 
 
 class MessagePassingLayer(nn.Module):
-    """xi_i' = psi(xi_i, aggregate_j phi(xi_i, xi_j, e_ij)). Sums pass through asinh: degrees span decades."""
+    """xi_i' = psi(xi_i, aggregate_j phi(xi_i, xi_j, e_ij)). The aggregates pass through symlog."""
 
     def __init__(self, spec: ModelSpec, n_edge_features: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class MessagePassingLayer(nn.Module):
 
     def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, None]:
         messages = self.message(xi, edge_index, edge_attr)
-        return self.update(xi, self.aggregate(messages, edge_index[1], len(xi)).asinh()), None
+        return self.update(xi, symlog(self.aggregate(messages, edge_index[1], len(xi)))), None
 
 
 def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:

@@ -39,6 +39,11 @@ def segment_softmax(logits: Tensor, receiver: Tensor, n: int) -> Tensor:
     return exponential / segment_sum(exponential, receiver, n)[receiver]
 
 
+def symlog(values: Tensor) -> Tensor:
+    """sign(v) log(1 + |v|): linear near 0, logarithmic far out. Sums over edges span decades."""
+    return values.sign() * values.abs().log1p()
+
+
 def segment_count(receiver: Tensor, n: int, like: Tensor) -> Tensor:
     """Edges of each receiver, [n], in the type of `like`."""
     return torch.bincount(receiver, minlength=n).to(like.dtype)

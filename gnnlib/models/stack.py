@@ -79,5 +79,6 @@ class PairLinear(nn.Module):
         self.edge = nn.Linear(n_edge_features, width, bias=False) if n_edge_features else None
 
     def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        pair = self.receiver(xi)[edge_index[1]] + self.source(xi)[edge_index[0]]
+        source, receiver = edge_index
+        pair = self.receiver(xi).index_select(0, receiver) + self.source(xi).index_select(0, source)
         return pair if self.edge is None else pair + self.edge(edge_attr)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
 from gnnlib.models.heads import GaussianHead
-from gnnlib.models.output import Attention
+from gnnlib.models.output import Attention, Output
 from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
@@ -75,7 +75,8 @@ class EpochReport:
 
 @dataclass(frozen=True)
 class FitResult:
-    """state_dict: the weights of the best validation epoch, on the CPU. stopped: True where `should_stop` ended it."""
+    """state_dict: the weights of `best_epoch` (the last, and 0, without validation rows), on the CPU. stopped: by
+    `should_stop`, before all epochs were done."""
 
     state_dict: dict[str, Tensor]
     history: tuple[EpochReport, ...]
@@ -119,16 +120,23 @@ def fit(
         history: list[EpochReport] = []
         best, best_epoch, best_state, stopped = float("inf"), 0, _copy(model), False
         for epoch in range(1, spec.epochs + 1):
-            train_loss = _step(model, data, optimizer)
-            validation_loss = _validation_loss(model, data) if validate else None
+            # Validation nodes are in the training graph, so one pass serves both, and both losses are of the weights
+            # before this epoch's step. Only dropout needs a second pass.
+            output = _forward(model, data, training=True)
+            checked = _forward(model, data, training=False) if validate and spec.model.dropout else output
+            train_loss = _loss(output, data, data.train).item()
+            validation_loss = _loss(checked, data, data.validation).item() if validate else None
             if not np.isfinite(train_loss):
                 raise InputError(
                     f"Training stopped at epoch {epoch}: the loss is no longer a number; lower the learning rate "
                     f"(now {spec.learning_rate:g}) or look for extreme values in the features."
                 )
-            score = -float(epoch) if validation_loss is None else validation_loss
-            if score < best:
-                best, best_epoch, best_state = score, epoch, _copy(model)
+            if validation_loss is not None and validation_loss < best:
+                best, best_epoch, best_state = validation_loss, epoch, _copy(model)
+            optimizer.zero_grad(set_to_none=True)
+            _loss(output, data, data.train, BETA).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+            optimizer.step()
             rate = float(schedule.get_last_lr()[0])
             schedule.step()
             seconds = time.perf_counter() - started
@@ -137,8 +145,9 @@ def fit(
             if should_stop():
                 stopped = epoch < spec.epochs
                 break
-        model.load_state_dict(best_state)
-        _calibrate(model, data)
+        if best_epoch:
+            model.load_state_dict(best_state)
+            _calibrate(model, data)
     return FitResult(_copy(model), tuple(history), best_epoch, time.perf_counter() - started, stopped)
 
 
@@ -165,33 +174,21 @@ def _inputs(graph: Graph, features: np.ndarray, scalers: Scalers) -> tuple[Tenso
     return x, torch.from_numpy(np.ascontiguousarray(graph.edge_index)), scalers.edge_attributes(graph)
 
 
-def _step(model: nn.Module, data: FoldData, optimizer: torch.optim.Optimizer) -> float:
-    model.train()
-    optimizer.zero_grad(set_to_none=True)
-    output = model(data.x, data.edge_index, data.edge_attr)
-    mean, log_variance, y = (t[data.train] for t in (output.mean, output.log_variance, data.y))
-    gaussian_nll(mean, log_variance, y, BETA).backward()
-    nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-    optimizer.step()
-    return float(gaussian_nll(mean.detach(), log_variance.detach(), y))
+def _forward(model: nn.Module, data: FoldData, training: bool) -> Output:
+    model.train(training)
+    with torch.set_grad_enabled(training):
+        return model(data.x, data.edge_index, data.edge_attr)
 
 
-@torch.no_grad()
-def _validation_loss(model: nn.Module, data: FoldData) -> float:
-    model.eval()
-    output = model(data.x, data.edge_index, data.edge_attr)
-    rows = data.validation
-    return float(gaussian_nll(output.mean[rows], output.log_variance[rows], data.y[rows]))
+def _loss(output: Output, data: FoldData, rows: Tensor, beta: float = 0.0) -> Tensor:
+    return gaussian_nll(output.mean[rows], output.log_variance[rows], data.y[rows], beta)
 
 
-@torch.no_grad()
 def _calibrate(model: nn.Module, data: FoldData) -> None:
     """Scale sigma by what the validation rows say of it."""
     if int(data.validation.sum()) < _SMALLEST_CALIBRATION:
         return
-    model.eval()
-    output = model(data.x, data.edge_index, data.edge_attr)
-    rows = data.validation
+    output, rows = _forward(model, data, training=False), data.validation
     factor = sigma_scale(output.mean[rows], output.log_variance[rows], data.y[rows])
     for module in model.modules():
         if isinstance(module, GaussianHead):
