@@ -4,9 +4,11 @@
 
 const ROW = 2048; // texels in a row of a data texture
 const NO_IMAGE = 13; // the edge crosses no periodic face, see gnnlib/view/scene.py
-const FIELD_OF_VIEW = (38 * Math.PI) / 180;
+const FIELD_OF_VIEW = (30 * Math.PI) / 180;
 const HOME = { azimuth: (-58 * Math.PI) / 180, elevation: (20 * Math.PI) / 180 };
 const PICK_REACH = 7; // CSS pixels around a small node that still count as a click on it
+const MOST_PIXELS = 22; // greatest radius of a node in CSS pixels
+const LABEL_ROOM = [66, 44]; // CSS pixels beside and above the frame for ticks and names of the axes
 const AXES = ["x", "y", "z"];
 
 const views = new WeakMap(); // where Streamlit put the element -> its View
@@ -44,6 +46,7 @@ vec3 dimmed(vec3 color) { return mix(vec3(dot(color, vec3(0.3, 0.59, 0.11))), co
 const NODE_VERTEX = `${FETCH}
 uniform highp sampler2D u_sizes;
 uniform vec4 u_size;               // world radius of the smallest, pixels of a unit at depth 1, least and greatest pixels
+uniform vec4 u_ahead;              // what one unit towards the eye adds to a projected point
 uniform float u_spread;            // 1 for the node itself, more for its glow
 uniform float u_opacity;
 out vec4 v_color;
@@ -54,7 +57,11 @@ void main() {
   gl_Position = u_matrix * vec4(node.xyz, 1.0);
   float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / gl_Position.w;
   float faint = clamp(pixels / u_size.z, 0.45, 1.0);
-  pixels = clamp(pixels, u_size.z, u_size.w) * u_spread;
+  pixels = clamp(pixels, u_size.z, u_size.w);
+  // The front of the ball as drawn, so that a satellite inside its host does not punch a hole into it.
+  vec4 front = gl_Position + u_ahead * (pixels / u_size.y) * gl_Position.w;
+  if (front.w > 0.0) gl_Position.z = front.z / front.w * gl_Position.w;
+  pixels *= u_spread;
   gl_PointSize = 2.0 * pixels + 1.0;
   v_pixels = pixels;
   v_color = vec4(dimmed(mapped(node.w)), u_opacity * faint * fog(gl_Position.w));
@@ -65,7 +72,6 @@ precision highp float;
 in vec4 v_color;
 flat in float v_pixels;
 uniform float u_spread;
-uniform vec3 u_sky;
 uniform bool u_dark;
 out vec4 color;
 void main() {
@@ -86,7 +92,7 @@ void main() {
   vec3 lit = u_dark ? v_color.rgb * (0.62 + 0.5 * light) + 0.22 * pow(light, 14.0)
                     : v_color.rgb * (0.66 + 0.42 * light) + 0.16 * pow(light, 18.0);
   vec3 plain = u_dark ? v_color.rgb : v_color.rgb * 0.88;
-  color = vec4(mix(u_sky, mix(plain, lit, round_), v_color.a), cover);
+  color = vec4(mix(plain, lit, round_), cover * v_color.a);
 }`;
 
 const EDGE_VERTEX = `${FETCH}
@@ -95,7 +101,6 @@ uniform highp sampler2D u_weights;   // edge value in 0..1
 uniform bool u_weighted;
 uniform int u_corners;               // 2: a line of one pixel; 6: two triangles of u_width pixels
 uniform int u_stride;
-uniform float u_count;
 uniform float u_width;
 uniform float u_opacity;
 uniform float u_tint;                // how much of its nodes' colour an edge takes
@@ -144,7 +149,6 @@ void main() {
   } else {
     float value = at_end ? to.w : from.w;
     tone = value < 0.0 || u_tint <= 0.0 ? u_ink : mix(u_ink, mapped(value), u_tint);
-    strength *= mix(1.0, 0.45, float(segment) / u_count); // longer edges fainter
   }
   v_color = vec4(dimmed(tone), strength);
 }`;
@@ -413,7 +417,7 @@ class View {
     if (!scene) return;
     const changed = (...which) => which.some((name) => names.includes(name));
     const colors = scene.node_color;
-    const shown = JSON.stringify([colors, scene.edge_color]);
+    const shown = JSON.stringify([colors, scene.edge_color, this.theme.dark]);
     if (changed("positions", "nodeColor") || shown !== this.shownColors) {
       const texels = new Float32Array(4 * rows(scene.nodes) * ROW);
       const value = scaled(arrays.nodeColor, colors);
@@ -424,7 +428,7 @@ class View {
         texels[4 * i + 3] = colors ? value[i] : -1;
       }
       dataTexture(gl, textures.nodes, gl.RGBA32F, gl.RGBA, gl.FLOAT, texels);
-      mapTexture(gl, textures.nodeMap, colors);
+      mapTexture(gl, textures.nodeMap, colors, this.theme.dark);
     }
     if (changed("positions", "sizes")) {
       const texels = new Float32Array(rows(scene.nodes) * ROW).fill(0.12);
@@ -434,6 +438,10 @@ class View {
       this.list("glow", largest(texels, scene.nodes, Math.min(400, Math.ceil(scene.nodes * 0.03))));
     }
     if (changed("pairs")) this.makeSegments();
+    if (changed("lengths")) {
+      this.lengthUpTo = new Float64Array(scene.edges + 1);
+      for (let edge = 0; edge < scene.edges; edge++) this.lengthUpTo[edge + 1] = this.lengthUpTo[edge] + arrays.lengths[edge];
+    }
     if (changed("pairs", "edgeColor") || shown !== this.shownColors) {
       const texels = new Float32Array(rows(this.segments.length / 2) * ROW);
       if (scene.edge_color) {
@@ -441,7 +449,7 @@ class View {
         for (let segment = 0; segment < this.segments.length / 2; segment++) texels[segment] = value[this.edgeOf(segment)];
       }
       dataTexture(gl, textures.weights, gl.R32F, gl.RED, gl.FLOAT, texels);
-      mapTexture(gl, textures.edgeMap, scene.edge_color);
+      mapTexture(gl, textures.edgeMap, scene.edge_color, this.theme.dark);
     }
     this.shownColors = shown;
   }
@@ -495,11 +503,13 @@ class View {
     const least = scene.edge_color ? this.attention : null;
     this.visible = null;
     this.drawn = within;
+    this.drawnLength = this.lengthUpTo?.[within] ?? 0;
     if (least !== null && scene.edges) {
       const visible = [];
       for (let edge = 0; edge < within; edge++) if (arrays.edgeColor[edge] >= least) visible.push(edge);
       this.visible = visible;
       this.drawn = visible.length;
+      this.drawnLength = visible.reduce((sum, edge) => sum + arrays.lengths[edge], 0);
       const segments = visible.flatMap((edge) => this.segmentsOf(edge));
       this.list("edges", corners(segments, this.corners));
     }
@@ -553,17 +563,33 @@ class View {
 
   home(angles) {
     const turned = angles ?? (this.frame.flat ? { azimuth: -Math.PI / 2, elevation: Math.PI / 2 } : HOME);
-    const aspect = this.stage.clientWidth / Math.max(1, this.stage.clientHeight) || 1;
-    const opening = Math.sin(FIELD_OF_VIEW / 2) * Math.min(1, aspect * 1.05);
-    return {
-      target: [...this.frame.centre],
-      distance: (0.98 * this.frame.radius) / opening,
-      azimuth: turned.azimuth,
-      elevation: turned.elevation,
-      centre: this.frame.centre,
-      radius: this.frame.radius,
-      flat: this.frame.flat,
-    };
+    const { centre, radius, half, flat } = this.frame;
+    const { azimuth, elevation } = turned;
+    const { right, up, back } = basis(azimuth, elevation);
+    // Corners of the frame as the screen will show them: shift and step back until they fill it, labels included.
+    const [width, height] = [this.stage.clientWidth || 1, this.stage.clientHeight || 1];
+    const opening = Math.tan(FIELD_OF_VIEW / 2);
+    const room = LABEL_ROOM.map((pixels, i) => Math.max(0.4, 1 - (2 * pixels) / [width, height][i]));
+    const reach = [opening * (width / height) * room[0], opening * room[1]];
+    const target = [0, 0, 0];
+    let away = 4 * radius;
+    for (let round = 0; round < 8; round++) {
+      const low = [Infinity, Infinity];
+      const high = [-Infinity, -Infinity];
+      for (let i = 0; i < 8; i++) {
+        const corner = half.map((side, axis) => (i & (1 << axis) ? side : -side) - target[axis]);
+        const depth = Math.max(away - dot(corner, back), 0.05 * away);
+        [right, up].forEach((direction, k) => {
+          low[k] = Math.min(low[k], dot(corner, direction) / depth);
+          high[k] = Math.max(high[k], dot(corner, direction) / depth);
+        });
+      }
+      const middle = [0, 1].map((k) => ((low[k] + high[k]) / 2) * away);
+      for (let axis = 0; axis < 3; axis++) target[axis] += right[axis] * middle[0] + up[axis] * middle[1];
+      away *= Math.max((high[0] - low[0]) / (2 * reach[0]), (high[1] - low[1]) / (2 * reach[1])) || 1;
+    }
+    for (let axis = 0; axis < 3; axis++) target[axis] += centre[axis];
+    return { target, distance: away, azimuth, elevation, centre, radius, flat };
   }
 
   keepCamera() {
@@ -576,9 +602,7 @@ class View {
   }
 
   basis() {
-    const { azimuth, elevation } = this.camera;
-    const [ca, sa, ce, se] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(elevation), Math.sin(elevation)];
-    return { right: [-sa, ca, 0], up: [-se * ca, -se * sa, ce], back: [ce * ca, ce * sa, se] };
+    return basis(this.camera.azimuth, this.camera.elevation);
   }
 
   turn(dx, dy) {
@@ -678,7 +702,7 @@ class View {
 
     const dim = this.selected.size > 0;
     const start = Math.max(0, camera.distance - frame.radius);
-    const fog = [start, 1 / (2 * frame.radius), theme.dark ? 0.62 : 0.55];
+    const fog = [start, 1 / (2 * frame.radius), 0.5];
     const common = { u_matrix: this.matrix, u_plain: theme.dark ? [0.56, 0.63, 0.74] : [0.36, 0.4, 0.48] };
 
     gl.depthMask(false);
@@ -694,10 +718,10 @@ class View {
       use(gl, programs.node, {
         ...common,
         u_fog: [...fog, lit ? 1 : 0.15],
-        u_size: [this.nodeRadius(), this.pixelScale(), 1.1 * ratio, 22 * ratio],
+        u_size: [this.nodeRadius(), this.pixelScale(), this.leastPixels() * ratio, MOST_PIXELS * ratio],
+        u_ahead: this.ahead(),
         u_spread: spread,
         u_opacity: opacity,
-        u_sky: theme.sky,
         u_dark: theme.dark,
       }, { u_nodes: textures.nodes, u_map: textures.nodeMap, u_sizes: textures.sizes });
     };
@@ -708,10 +732,9 @@ class View {
         u_weighted: Boolean(scene.edge_color),
         u_corners: thick ? 6 : 2,
         u_stride: 1,
-        u_count: Math.max(1, this.prefix),
         u_width: thick ? width * ratio : -1,
         u_opacity: opacity,
-        u_tint: lit ? (theme.dark ? 0.55 : 0.35) : 0,
+        u_tint: lit ? 0.4 : 0,
         u_screen: [this.canvas.width, this.canvas.height],
         u_half: frame.half,
         u_ink: theme.dark ? [0.42, 0.56, 0.86] : theme.text,
@@ -720,17 +743,23 @@ class View {
     };
     const points = (name) => this.elements(gl.POINTS, name);
 
-    // Nodes first, so that they hide the edges behind them; dimmed ones hide nothing.
-    gl.depthMask(!dim);
-    nodes(!dim, 1, dim ? 0.3 : 1);
-    gl.drawArrays(gl.POINTS, 0, scene.nodes);
-    gl.depthMask(false);
+    // Edges below nodes, whatever their depth: the colour of a node is data and stays readable.
     if (this.drawn) {
       blend(gl, theme.dark);
       edges(!dim, this.corners === 6, 0.9, this.edgeOpacity() * (dim ? 0.4 : 1));
       if (this.visible) this.elements(this.corners === 6 ? gl.TRIANGLES : gl.LINES, "edges");
       else gl.drawArrays(this.corners === 6 ? gl.TRIANGLES : gl.LINES, 0, this.prefix * this.corners);
     }
+    if (theme.dark && !dim && this.lists.glow.count) {
+      blend(gl, true);
+      nodes(true, 5, 0.3);
+      points("glow");
+    }
+    blend(gl, false);
+    gl.depthMask(!dim); // dimmed nodes hide nothing
+    nodes(!dim, 1, dim ? 0.3 : 1);
+    gl.drawArrays(gl.POINTS, 0, scene.nodes);
+    gl.depthMask(false);
     if (dim) {
       if (this.lists.lit.count) {
         blend(gl, false);
@@ -743,11 +772,6 @@ class View {
       points("nodes");
       gl.depthMask(false);
     }
-    if (theme.dark && !dim && this.lists.glow.count) {
-      blend(gl, true);
-      nodes(true, 5, 0.3);
-      points("glow");
-    }
     this.frames++;
     this.paintOverlay();
     this.publish();
@@ -758,11 +782,13 @@ class View {
     this.gl.drawElements(mode, this.lists[name].count, this.gl.UNSIGNED_INT, 0);
   }
 
-  /** Fainter the more edges there are, stronger where the camera is close and few are in view. */
+  /** Fainter the more of the picture edges cover, so stronger where the camera is close. */
   edgeOpacity() {
-    const close = Math.max(1, Math.min(5, (2.6 * this.frame.radius) / this.camera.distance));
-    const many = (this.theme.dark ? 42 : 52) / Math.sqrt(this.drawn || 1);
-    return Math.max(0.03, Math.min(this.scene.edge_color ? 0.9 : 0.7, many * close * (this.scene.edge_color ? 1.6 : 1)));
+    const { camera, frame, theme, scene } = this;
+    const scale = this.height / (2 * camera.distance * Math.tan(FIELD_OF_VIEW / 2));
+    const layers = this.drawnLength / (1.4 * frame.radius * frame.radius * scale || 1);
+    const opacity = (theme.dark ? 0.5 : 0.55) / Math.sqrt(layers || 1);
+    return Math.max(0.03, Math.min(0.75, opacity * (scene.edge_color ? 1.7 : 1)));
   }
 
   /** World radius of the smallest node: a share of the mean distance between nodes. */
@@ -772,6 +798,16 @@ class View {
     const n = Math.max(1, this.scene.nodes);
     const spacing = flat ? Math.sqrt((sides[0] * sides[1]) / n) : Math.cbrt((sides[0] * sides[1] * sides[2]) / n);
     return Math.min(0.045 * spacing, 0.012 * radius);
+  }
+
+  ahead() {
+    const { back } = this.basis();
+    return [0, 1, 2, 3].map((row) => back[0] * this.matrix[row] + back[1] * this.matrix[4 + row] + back[2] * this.matrix[8 + row]);
+  }
+
+  /** Least radius of a node in CSS pixels: less where there are many. */
+  leastPixels() {
+    return Math.max(0.8, Math.min(1.6, 1.6 * (4000 / this.scene.nodes) ** 0.22));
   }
 
   pixelScale() {
@@ -816,7 +852,7 @@ class View {
   /** Radius of a node on the screen in CSS pixels, as the shader draws it. */
   nodePixels(place, depth) {
     const pixels = (this.nodeRadius() * (1 + 5 * this.sizes[place] ** 2) * this.pixelScale()) / depth / this.ratio;
-    return Math.max(1.1, Math.min(22, pixels));
+    return Math.max(this.leastPixels(), Math.min(MOST_PIXELS, pixels));
   }
 
   /** The node under a CSS point, or -1: the nearest one whose disc holds the point, else the closest within reach. */
@@ -826,10 +862,11 @@ class View {
     for (let place = 0; place < this.scene.nodes; place++) {
       const [px, py, depth] = this.projectNode(place);
       const away = Math.hypot(px - x, py - y);
-      if (depth <= 0 || away > 22 + PICK_REACH) continue;
+      if (depth <= 0 || away > MOST_PIXELS + PICK_REACH) continue;
       const radius = this.nodePixels(place, depth);
       if (away > Math.max(radius, PICK_REACH)) continue;
-      const rank = away <= radius + 1 ? depth : 1e12 * (1 + away);
+      const front = depth * (1 - (radius * this.ratio) / this.pixelScale());
+      const rank = away <= radius + 1 ? front : 1e12 * (1 + away);
       if (rank < bestRank) [best, bestRank] = [place, rank];
     }
     return best;
@@ -991,7 +1028,8 @@ class View {
         });
         continue;
       }
-      element("div", "ramp", bar).style.background = `linear-gradient(to right, ${color.stops.join(",")})`;
+      const stops = shades(color, this.theme.dark).map((stop) => css(stop));
+      element("div", "ramp", bar).style.background = `linear-gradient(to right, ${stops.join(",")})`;
       const line = element("div", "ticks", bar);
       const [low, high] = color.limits;
       for (const tick of ticks(low, high, 4)) {
@@ -1293,18 +1331,28 @@ function dataTexture(gl, texture, internal, format, type, texels) {
   for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
 }
 
-/** 256 texels of a colour map: blended between the stops, or one flat stretch a category. */
-function mapTexture(gl, texture, color) {
+/** The stops of a map; a sequential one without the end that would vanish in the sky or the paper. */
+function shades(color, dark) {
   const stops = (color?.stops ?? ["#888888"]).map(parseColor);
+  if (!color || color.categories.length || color.diverging) return stops;
+  const [low, high] = dark ? [0.14, 1] : [0, 0.92];
+  return stops.map((_, i) => blended(stops, (low + ((high - low) * i) / (stops.length - 1)) * (stops.length - 1)));
+}
+
+function blended(stops, place) {
+  const low = Math.min(stops.length - 1, Math.floor(place));
+  const high = Math.min(stops.length - 1, low + 1);
+  return stops[low].map((channel, c) => channel + (stops[high][c] - channel) * (place - low));
+}
+
+/** 256 texels of a colour map: blended between the stops, or one flat stretch a category. */
+function mapTexture(gl, texture, color, dark) {
+  const stops = shades(color, dark);
   const texels = new Uint8Array(1024);
   for (let i = 0; i < 256; i++) {
-    let mixed = stops[Math.floor((i / 256) * stops.length)];
-    if (!color?.categories.length) {
-      const place = (i / 255) * (stops.length - 1);
-      const low = Math.min(stops.length - 1, Math.floor(place));
-      const high = Math.min(stops.length - 1, low + 1);
-      mixed = stops[low].map((channel, c) => channel + (stops[high][c] - channel) * (place - low));
-    }
+    const mixed = color?.categories.length
+      ? stops[Math.floor((i / 256) * stops.length)]
+      : blended(stops, (i / 255) * (stops.length - 1));
     texels.set([...mixed.map((channel) => Math.round(255 * channel)), 255], 4 * i);
   }
   gl.bindTexture(gl.TEXTURE_2D, texture);
@@ -1361,6 +1409,12 @@ function stored(name) {
   } catch {
     return null;
   }
+}
+
+/** Directions of the screen in the scene: to the right, upwards and towards the eye. */
+function basis(azimuth, elevation) {
+  const [ca, sa, ce, se] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(elevation), Math.sin(elevation)];
+  return { right: [-sa, ca, 0], up: [-se * ca, -se * sa, ce], back: [ce * ca, ce * sa, se] };
 }
 
 const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];

@@ -184,6 +184,7 @@ def _color(colors: Colors, send: Any, name: str) -> dict[str, Any]:
         "limits": [float(limit) for limit in colors.limits],
         "stops": list(colors.stops),
         "categories": list(colors.categories),
+        "diverging": colors.color_map == "coolwarm",
     }
 
 
