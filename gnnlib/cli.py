@@ -67,17 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m gnnlib", description="Catalogs to graphs to graph neural networks.")
     commands = parser.add_subparsers(required=True, metavar="catalog|graph|train|runs", parser_class=_Parser)
 
-    output = argparse.ArgumentParser(add_help=False)
+    output = _Parser(add_help=False)
     output.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
-    reading = argparse.ArgumentParser(add_help=False)
+    reading = _Parser(add_help=False)
     reading.add_argument("path", metavar="PATH", help='a catalog file or folder, or "sample" for the bundled one')
     reading.add_argument("--where", metavar="EXPR", help="a cut, e.g. 'mvir > 1e11'")
     reading.add_argument("--h", type=float, help="the Hubble parameter that lengths and masses per h are divided by")
     reading.add_argument("--box", metavar="L", help="side of the box, or Lx,Ly,Lz; implies --periodic")
     reading.add_argument("--periodic", action=argparse.BooleanOptionalAction, help="do the sides of the box join?")
 
-    linking = argparse.ArgumentParser(add_help=False)
+    linking = _Parser(add_help=False)
     linking.add_argument("--method", choices=("radius", "knn"), help="default: radius, or knn where only --k is given")
     linking.add_argument("--radius", type=float, help="the linking length, in the catalog's length unit")
     linking.add_argument("--k", type=int, help="neighbours of each object (method knn)")
@@ -114,7 +114,7 @@ def _catalog(options: argparse.Namespace) -> None:
     from gnnlib.catalog.read import read_catalog
     from gnnlib.catalog.summary import summarize
 
-    summary = summarize(read_catalog(_catalog_spec(options))).to_json()
+    summary = json.loads(summarize(read_catalog(_catalog_spec(options))).to_json())
     if options.json:
         return _print_json(summary)
     box = summary["box"]

@@ -19,6 +19,7 @@ from gnnlib.training.spec import RunSpec
 from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
 
 LONG_EDGE = 0.99  # k-NN graphs: the quantile of the edge length that stands for the reach of one layer
+LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffer is worth a warning
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,12 @@ def prepare(spec: RunSpec) -> TrainingData:
     warnings += graph.notes
     if graph.n_edges == 0:
         warnings.append("The graph has no edges, so every object is predicted from its own features alone.")
+    worst = max(float(fold.buffer.sum() / (~fold.test).sum()) for fold in folds)
+    if worst > LARGE_BUFFER:
+        warnings.append(
+            f"The buffer of {buffer:.4g} takes {worst:.0%} of the rows of a fold from the training; a smaller buffer, "
+            f"less depth or a shorter linking length leaves more."
+        )
     return TrainingData(
         spec=spec,
         catalog=catalog,

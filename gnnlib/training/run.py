@@ -208,7 +208,7 @@ def create_run(spec: RunSpec, runs_dir: Path | None = None) -> Run:
     A relative path of the catalog is made absolute, so that the run can be started from anywhere. Raises InputError
     if the folder cannot be written.
     """
-    runs_dir = Path(runs_dir) if runs_dir is not None else runs_directory()
+    runs_dir = runs_dir.resolve() if runs_dir is not None else runs_directory()
     path = spec.catalog.path
     if path != "sample" and "://" not in path:
         spec = spec.model_copy(
@@ -246,7 +246,7 @@ def load_run(reference: str | Path, runs_dir: Path | None = None) -> Run:
 
 def list_runs(runs_dir: Path | None = None) -> list[Run]:
     """All runs, newest first, damaged ones included (their status says so); the bundled one last."""
-    runs_dir = Path(runs_dir) if runs_dir is not None else runs_directory()
+    runs_dir = runs_dir.resolve() if runs_dir is not None else runs_directory()
     folders = [f for f in runs_dir.iterdir() if f.is_dir() and f.name[0] != "."] if runs_dir.is_dir() else []
     runs = [Run(folder) for folder in sorted(folders, reverse=True)]
     return runs + ([Run(DEMO_FOLDER)] if (DEMO_FOLDER / "spec.json").is_file() else [])

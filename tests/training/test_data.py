@@ -80,6 +80,12 @@ def test_the_buffer_is_what_the_layers_can_reach(halos):
     assert 0.98 <= np.mean(nearest.graph.lengths <= nearest.buffer) <= 1.0
 
 
+def test_a_buffer_that_takes_most_of_the_training_rows_is_warned_of(halos):
+    for buffer, warned in ((9.0, True), (0.5, False)):
+        warnings = prepare(run_spec(halos, buffer=buffer)).warnings
+        assert any(f"The buffer of {buffer:g} takes" in warning for warning in warnings) == warned
+
+
 @pytest.mark.parametrize("split", ["slabs", "blocks", "group", "random"])
 def test_no_edge_joins_a_test_row_and_a_training_row(halos, split):
     data = prepare(run_spec(halos, split=split, group="cluster", folds=2))
