@@ -38,7 +38,7 @@ uniform mat4 u_matrix;
 uniform vec4 u_fog;                // depth where it starts, 1 / its range, its strength, colour kept when dimmed
 uniform vec3 u_plain;              // colour of an item without a value
 ivec2 texel(int i) { return ivec2(i & ${ROW - 1}, i >> 11); }
-vec3 mapped(float value) { return value < 0.0 ? u_plain : texture(u_map, vec2(clamp(value, 0.002, 0.998), 0.5)).rgb; }
+vec3 mapped(float value) { return value < 0.0 ? u_plain : texelFetch(u_map, ivec2(min(255, int(value * 256.0)), 0), 0).rgb; }
 float fog(float depth) { return 1.0 - u_fog.z * clamp((depth - u_fog.x) * u_fog.y, 0.0, 1.0); }
 vec3 dimmed(vec3 color) { return mix(vec3(dot(color, vec3(0.3, 0.59, 0.11))), color, u_fog.w); }
 `;
@@ -114,9 +114,15 @@ void main() {
   int corner = gl_VertexID - segment * u_corners;
   segment *= u_stride;
   uvec2 pair = texelFetch(u_segments, texel(segment), 0).rg;
-  vec4 from = texelFetch(u_nodes, texel(int(pair.r)), 0);
-  vec4 to = texelFetch(u_nodes, texel(int(pair.g & 0x7ffffffu)), 0);
+  bool at_end = corner == 1 || corner == 2 || corner == 4;
   uint image = pair.g >> 27;
+  vec4 from, to;
+  if (u_corners == 2 && image == ${NO_IMAGE}u) { // a line needs only its own end
+    from = to = texelFetch(u_nodes, texel(int(at_end ? pair.g & 0x7ffffffu : pair.r)), 0);
+  } else {
+    from = texelFetch(u_nodes, texel(int(pair.r)), 0);
+    to = texelFetch(u_nodes, texel(int(pair.g & 0x7ffffffu)), 0);
+  }
   if (image != ${NO_IMAGE}u) { // towards the ghost of the other node, as far as the face of the box
     vec3 face = vec3(float(image % 3u), float((image / 3u) % 3u), float(image / 9u)) - 1.0;
     vec3 way = to.xyz + 2.0 * face * u_half - from.xyz;
@@ -125,12 +131,11 @@ void main() {
       if (face[axis] != 0.0) reach = min(reach, (face[axis] * u_half[axis] - from[axis]) / way[axis]);
     to.xyz = from.xyz + clamp(reach, 0.0, 1.0) * way;
   }
-  bool at_end = corner == 1 || corner == 2 || corner == 4;
-  vec4 a = u_matrix * vec4(from.xyz, 1.0);
-  vec4 b = u_matrix * vec4(to.xyz, 1.0);
-  gl_Position = at_end ? b : a;
+  gl_Position = u_matrix * vec4(at_end ? to.xyz : from.xyz, 1.0);
   v_side = 0.0;
   if (u_corners == 6) {
+    vec4 a = u_matrix * vec4(from.xyz, 1.0);
+    vec4 b = u_matrix * vec4(to.xyz, 1.0);
     float near = 1e-4 + 1e-3 / max(u_fog.y, 1e-6);
     if (a.w < near && b.w > near) a = mix(a, b, (near - a.w) / (b.w - a.w));
     if (b.w < near && a.w > near) b = mix(b, a, (near - b.w) / (a.w - b.w));
@@ -286,6 +291,7 @@ class View {
   destroy() {
     this.gone = true;
     this.resizes.disconnect();
+    clearTimeout(this.rest);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
     this.root.remove();
     if (this.data && window.__filament?.[this.data.key] === this.reporter) delete window.__filament[this.data.key];
@@ -506,7 +512,9 @@ class View {
     this.drawnLength = this.lengthUpTo?.[within] ?? 0;
     if (least !== null && scene.edges) {
       const visible = [];
-      for (let edge = 0; edge < within; edge++) if (arrays.edgeColor[edge] >= least) visible.push(edge);
+      // In an order of which every half, quarter and eighth is an even sample, for drawing fewer while moving.
+      for (const phase of [0, 4, 2, 6, 1, 5, 3, 7])
+        for (let edge = phase; edge < within; edge += 8) if (arrays.edgeColor[edge] >= least) visible.push(edge);
       this.visible = visible;
       this.drawn = visible.length;
       this.drawnLength = visible.reduce((sum, edge) => sum + arrays.lengths[edge], 0);
@@ -637,7 +645,28 @@ class View {
     this.flight = null;
     this.keepCamera();
     this.hint.classList.add("used");
+    this.inMotion();
     this.draw();
+  }
+
+  /** While the view moves, a slow machine draws every 2nd, 4th or 8th edge; all of them as soon as it rests. */
+  inMotion() {
+    this.moving = true;
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      this.moving = false;
+      this.lastPaint = 0;
+      if (this.stride > 1) this.draw();
+    }, 220);
+  }
+
+  pace(now) {
+    const took = now - (this.lastPaint ?? 0);
+    this.lastPaint = now;
+    if (!this.moving || took > 2000) return;
+    this.slow = took > 45 ? (this.slow ?? 0) + 1 : took < 20 ? (this.slow ?? 0) - 0.2 : this.slow;
+    if (this.slow >= 2 && this.stride < 8) [this.stride, this.slow] = [this.stride * 2, 0];
+    if (this.slow <= -6 && this.stride > 1) [this.stride, this.slow] = [this.stride / 2, 0];
   }
 
   /** Move smoothly to another point of view, or at once where the person asked for less motion. */
@@ -677,7 +706,9 @@ class View {
       this.waiting = 0;
       if (this.gone || this.gl.isContextLost()) return;
       const flying = this.flight?.(now);
-      if (!flying) this.flight = null;
+      if (flying) this.inMotion();
+      else this.flight = null;
+      this.pace(now);
       this.paint();
       if (flying) this.draw();
     });
@@ -701,6 +732,7 @@ class View {
     gl.enable(gl.BLEND);
 
     const dim = this.selected.size > 0;
+    const skip = this.moving ? this.stride : 1;
     const start = Math.max(0, camera.distance - frame.radius);
     const fog = [start, 1 / (2 * frame.radius), 0.5];
     const common = { u_matrix: this.matrix, u_plain: theme.dark ? [0.56, 0.63, 0.74] : [0.36, 0.4, 0.48] };
@@ -731,7 +763,7 @@ class View {
         u_fog: [...fog, lit ? 1 : 0.15],
         u_weighted: Boolean(scene.edge_color),
         u_corners: thick ? 6 : 2,
-        u_stride: 1,
+        u_stride: this.visible ? 1 : skip,
         u_width: thick ? width * ratio : -1,
         u_opacity: opacity,
         u_tint: lit ? 0.4 : 0,
@@ -746,9 +778,10 @@ class View {
     // Edges below nodes, whatever their depth: the colour of a node is data and stays readable.
     if (this.drawn) {
       blend(gl, theme.dark);
-      edges(!dim, this.corners === 6, 0.9, this.edgeOpacity() * (dim ? 0.4 : 1));
-      if (this.visible) this.elements(this.corners === 6 ? gl.TRIANGLES : gl.LINES, "edges");
-      else gl.drawArrays(this.corners === 6 ? gl.TRIANGLES : gl.LINES, 0, this.prefix * this.corners);
+      edges(!dim, this.corners === 6, 0.9, this.edgeOpacity(skip) * (dim ? 0.4 : 1));
+      const mode = this.corners === 6 ? gl.TRIANGLES : gl.LINES;
+      if (this.visible) this.elements(mode, "edges", Math.ceil(this.lists.edges.count / this.corners / skip) * this.corners);
+      else gl.drawArrays(mode, 0, Math.ceil(this.prefix / skip) * this.corners);
     }
     if (theme.dark && !dim && this.lists.glow.count) {
       blend(gl, true);
@@ -777,16 +810,16 @@ class View {
     this.publish();
   }
 
-  elements(mode, name) {
+  elements(mode, name, count = this.lists[name].count) {
     this.gl.bindBuffer(this.gl.ELEMENT_ARRAY_BUFFER, this.lists[name].buffer);
-    this.gl.drawElements(mode, this.lists[name].count, this.gl.UNSIGNED_INT, 0);
+    this.gl.drawElements(mode, count, this.gl.UNSIGNED_INT, 0);
   }
 
   /** Fainter the more of the picture edges cover, so stronger where the camera is close. */
-  edgeOpacity() {
+  edgeOpacity(skip) {
     const { camera, frame, theme, scene } = this;
     const scale = this.height / (2 * camera.distance * Math.tan(FIELD_OF_VIEW / 2));
-    const layers = this.drawnLength / (1.4 * frame.radius * frame.radius * scale || 1);
+    const layers = this.drawnLength / skip / (1.4 * frame.radius * frame.radius * scale || 1);
     const opacity = (theme.dark ? 0.5 : 0.55) / Math.sqrt(layers || 1);
     return Math.max(0.03, Math.min(0.75, opacity * (scene.edge_color ? 1.7 : 1)));
   }
@@ -1232,7 +1265,7 @@ class View {
   /** What tests and curious people may ask: window.__filament[key].report() and .screen(row id). */
   publish() {
     const where = (window.__filament ??= {});
-    this.reporter ??= {
+    this.reporter ??= { view: this,
       report: () => ({
         nodes: this.scene?.nodes ?? 0,
         edges: this.scene?.edges ?? 0,
@@ -1357,8 +1390,7 @@ function mapTexture(gl, texture, color, dark) {
   }
   gl.bindTexture(gl.TEXTURE_2D, texture);
   gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
-  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.LINEAR);
-  for (const wrap of [gl.TEXTURE_WRAP_S, gl.TEXTURE_WRAP_T]) gl.texParameteri(gl.TEXTURE_2D, wrap, gl.CLAMP_TO_EDGE);
+  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
 }
 
 /** Values as places in their map, 0 to 1; -1 where there is none. */
