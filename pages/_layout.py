@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
 
@@ -27,3 +29,14 @@ def next_step(page: str, label: str, icon: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button(label, type="primary", icon=icon, key="next_step"):
             st.switch_page(page)
+
+
+def number_columns(table: pd.DataFrame) -> dict[str, object]:
+    """Column settings that write very large and very small numbers, such as masses, with a power of ten."""
+    found: dict[str, object] = {}
+    for name in table.select_dtypes("floating").columns:
+        sizes = np.abs(table[name].to_numpy(dtype=np.float64))
+        sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+        if sizes.size and (sizes.max() >= 1e7 or sizes.max() < 1e-3):
+            found[str(name)] = st.column_config.NumberColumn(format="scientific")
+    return found

@@ -13,7 +13,7 @@ from gnnlib.catalog.table import Catalog, CatalogSpec, Roles
 from gnnlib.errors import InputError
 from gnnlib.view import charts
 from pages import _files, _session
-from pages._layout import heading, metric_strip, next_step
+from pages._layout import heading, metric_strip, next_step, number_columns
 
 SOURCES = {"sample": "Sample", "upload": "Upload", "path": "Path on the server"}
 NONE = "none"
@@ -49,17 +49,14 @@ def main() -> None:
     meaning, look = st.columns([3, 2], gap="medium")
     with meaning:
         columns_table(rows, summary)
+        roles_card(rows)
     with look:
         figure(rows)
-    roles, scale, cut = st.columns([3, 2, 2], gap="medium")
-    with roles:
-        roles_card(rows)
-    with scale:
         scale_card(rows)
-    with cut:
-        cut_card(rows)
+    cut_card(rows)
     st.subheader("First rows")
-    st.dataframe(_session.table_of(rows).head(200), hide_index=True, height=250)
+    first = _session.table_of(rows).head(200)
+    st.dataframe(first, hide_index=True, height=250, column_config=number_columns(first))
     next_step("graph.py", "Next: build the graph", ":material/hub:")
 
 
@@ -168,8 +165,8 @@ def columns_table(rows: Catalog, summary: Summary) -> None:
             "unit": rows.columns[column.name].unit_label,
             "from": "inferred" if rows.columns[column.name].inferred else "stated",
             "type": column.dtype,
-            "min": column.min,
-            "max": column.max,
+            "min": short(column.min),
+            "max": short(column.max),
             "missing": column.missing,
             "sentinels": ", ".join(f"{value} ({count:,})" for value, count in column.sentinels.items()),
         }
@@ -188,14 +185,18 @@ def columns_table(rows: Catalog, summary: Summary) -> None:
             "unit": st.column_config.TextColumn("Unit"),
             "from": st.column_config.TextColumn("Unit is"),
             "type": st.column_config.TextColumn("Type"),
-            "min": st.column_config.NumberColumn("Min", format="%.5g"),
-            "max": st.column_config.NumberColumn("Max", format="%.5g"),
+            "min": st.column_config.TextColumn("Min", alignment="right"),
+            "max": st.column_config.TextColumn("Max", alignment="right"),
             "missing": st.column_config.NumberColumn("Missing"),
             "sentinels": st.column_config.TextColumn("Sentinels"),
         },
         on_change=correct_units,
         args=(key, [str(name) for name in table["column"]]),
     )
+
+
+def short(number: float | None) -> str:
+    return "" if number is None else f"{number:.4g}"
 
 
 def correct_units(key: str, names: list[str]) -> None:
@@ -210,7 +211,7 @@ def figure(rows: Catalog) -> None:
     first = rows.roles.target or rows.roles.mass or (rows.roles.features or tuple(names))[0]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         shown = st.selectbox("Distribution of", ["positions", *names], index=1 + names.index(first), key="figure_of")
-        log = st.toggle("log", key="figure_log", disabled=shown == "positions")
+        log = st.toggle("log", value=spans_decades(rows, shown), key=f"log_{shown}", disabled=shown == "positions")
     if shown == "positions":
         with _session.explained():
             points = rows.positions()
@@ -224,6 +225,15 @@ def figure(rows: Catalog) -> None:
         st.plotly_chart(charts.category_counts(rows.table[shown], shown))
 
 
+def spans_decades(rows: Catalog, name: str) -> bool:
+    """True for a positive column whose values are far apart."""
+    if name == "positions" or rows.table[name].dtype.kind not in "iuf":
+        return False
+    values = rows.values(name)
+    values = values[np.isfinite(values)]
+    return bool(values.size and values.min() > 0 and values.max() / values.min() > 300)
+
+
 # What a person says about it
 
 
@@ -232,20 +242,24 @@ def roles_card(rows: Catalog) -> None:
     roles, names = rows.roles, [str(name) for name in rows.table.columns]
     with st.container(border=True):
         st.subheader("Roles", help="Which column plays which part; proposals come from names and units.")
-        left, right = st.columns(2)
-        vector: dict[str, Any] = {"max_selections": 3, "on_change": change_roles}
-        with left:
+        vector: dict[str, Any] = {"max_selections": 3, "on_change": change_roles, "wrap": True}
+        vectors, numbers, flags = st.columns(3)
+        with vectors:
             st.multiselect("Position", names, list(roles.position), key=role_key("position"), **vector)
             st.multiselect("Velocity", names, list(roles.velocity), key=role_key("velocity"), **vector)
-            st.multiselect("Features", names, list(roles.features), key=role_key("features"), on_change=change_roles)
-        with right:
-            for role, label in (("mass", "Mass"), ("target", "Target"), ("group", "Group id")):
-                pick(role, label, names, getattr(roles, role))
-            a, b = st.columns(2)
-            with a:
-                pick("row_id", "Row id", names, roles.row_id)
-            with b:
-                pick("central", "Central flag", names, roles.central)
+        with numbers:
+            pick("mass", "Mass", names, roles.mass)
+            pick("target", "Target", names, roles.target)
+        with flags:
+            pick("group", "Group id", names, roles.group)
+            pick("central", "Central flag", names, roles.central)
+        features, row_id = st.columns([2, 1])
+        with features:
+            st.multiselect(
+                "Features", names, list(roles.features), key=role_key("features"), on_change=change_roles, wrap=True
+            )
+        with row_id:
+            pick("row_id", "Row id", names, roles.row_id)
 
 
 def pick(role: str, label: str, names: list[str], found: str | None) -> None:
@@ -323,25 +337,23 @@ def sides(text: str) -> tuple[float, float, float] | None:
 
 
 def cut_card(rows: Catalog) -> None:
+    """An expression that keeps some of the rows, and how many that are."""
+    whole = _session.catalog_spec().model_copy(update={"where": None})
+    total = len(_session.catalog(whole))
     with st.container(border=True):
-        st.subheader("Cut")
-        st.text_input(
+        entry, count = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
+        entry.text_input(
             "Keep rows where",
             value=rows.spec.where or "",
-            placeholder="e.g. log10(mass) > 11 & vmax > 50",
+            placeholder="all rows; for example log10(halo_mass) > 12 & is_central",
             help="Columns, numbers, + - * / **, comparisons, &, |, ~ and functions such as log10, sqrt, abs.",
             key=f"where_{abs(hash(rows.spec.path))}",
             on_change=apply_cut,
         )
-        whole = _session.catalog_spec().model_copy(update={"where": None})
-        total = len(_session.catalog(whole))
+        share = len(rows) / total if total else 0.0
+        count.progress(share, f"{len(rows):,} of {total:,} rows are kept" if rows.spec.where else f"All {total:,} rows")
         if problem := st.session_state.pop("cut_problem", None):
-            st.error(problem)
-        kept = (
-            f"**{len(rows):,}** of {total:,} rows are kept" if rows.spec.where else f"All **{total:,}** rows are kept"
-        )
-        st.markdown(kept)
-        st.progress(len(rows) / total if total else 0.0)
+            st.error(problem, icon=":material/error:")
 
 
 def apply_cut() -> None:

@@ -17,6 +17,8 @@ from gnnlib.view.scene import Scene, graph_scene
 from pages import _session
 from pages._exports import downloads, edge_table
 from pages._layout import heading, metric_strip, next_step
+from pages._node import own_row
+from pages._sidebar import plain
 
 if TYPE_CHECKING:
     from gnnlib.graph.diagnostics import RadiusSweep
@@ -47,6 +49,7 @@ def view(rows: Catalog) -> None:
         drawn = st.container()
     with controls:
         colour = control_panel(rows)
+        chosen = st.container()
     spec = _session.graph_spec()
     try:
         with drawn:
@@ -61,14 +64,25 @@ def view(rows: Catalog) -> None:
         return
     with strip:
         figure_strip(figures)
+    with chosen:
+        selected_object(rows, degree := degrees(spec, sweep))
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Degrees", anchor=False)
-        st.plotly_chart(charts.degree_histogram(degrees(spec, sweep)), key="degrees")
+        st.plotly_chart(charts.degree_histogram(degree), key="degrees")
     with right:
         curves(sweep, spec, rows)
     if before != (_session.graph_spec(), _session.selection()):
         st.rerun()  # so that the sidebar and the address say the same
+
+
+def selected_object(rows: Catalog, degree: np.ndarray) -> None:
+    """The object selected last: its degree and its row."""
+    places = _session.selected_rows(rows.row_ids)
+    if len(places):
+        at = int(places[-1])
+        st.markdown(f"Row **{plain(rows.row_ids[at])}**, {degree[at]:,} neighbours")
+        st.dataframe(own_row(rows, at), hide_index=True, height=180)
 
 
 def figure_strip(figures: dict[str, Any]) -> None:

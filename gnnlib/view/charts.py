@@ -43,8 +43,8 @@ def _quiet(figure: go.Figure, height: int, legend: bool = False) -> None:
         bargap=0.04,
         hoverlabel={"font": {"size": 12}},
     )
-    figure.update_xaxes(automargin=True, zeroline=False, title_standoff=6)
-    figure.update_yaxes(automargin=True, zeroline=False, title_standoff=6)
+    for update in (figure.update_xaxes, figure.update_yaxes):
+        update(automargin=True, zeroline=False, title_standoff=6, exponentformat="power")
 
 
 def histogram(values: np.ndarray, label: str, log: bool = False, bins: int = 60) -> go.Figure:
@@ -133,7 +133,7 @@ def radius_curves(
         figure.add_vline(x=current, line={"color": MUTED, "width": 1.5})
     figure.update_xaxes(title=f"linking length [{unit}]" if unit else "linking length")
     figure.update_yaxes(title="fraction of nodes", range=[0, 1.03], secondary_y=False)
-    figure.update_yaxes(title="mean degree", rangemode="tozero", showgrid=False, secondary_y=True)
+    figure.update_yaxes(title="mean degree", rangemode="tozero", showgrid=False, tickmode="auto", secondary_y=True)
     return figure
 
 
