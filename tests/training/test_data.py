@@ -81,7 +81,7 @@ def test_the_buffer_is_what_the_layers_can_reach(halos):
 
 
 def test_a_buffer_that_takes_most_of_the_training_rows_is_warned_of(halos):
-    for buffer, warned in ((9.0, True), (0.5, False)):
+    for buffer, warned in ((7.5, True), (0.5, False)):
         warnings = prepare(run_spec(halos, buffer=buffer)).warnings
         assert any(f"The buffer of {buffer:g} takes" in warning for warning in warnings) == warned
 
