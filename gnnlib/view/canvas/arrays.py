@@ -16,8 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 CAPACITY_BYTES = 512 * 1024**2
-SCRIPT = Path(__file__).with_name("canvas.js").read_bytes()
-SCRIPT_HASH = hashlib.sha256(SCRIPT).hexdigest()
+SCRIPTS = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.js"))}
+SCRIPTS_HASH = hashlib.sha256(b"\0".join(SCRIPTS.values())).hexdigest()
 HEADERS = {
     # Set, so that the server's gzip leaves the bytes alone: packing floats costs more than it saves.
     "Content-Encoding": "identity",
@@ -63,7 +63,7 @@ def routes(base_path: str = "") -> list[Route]:
     prefix = f"/{base_path.strip('/')}" if base_path.strip("/") else ""
     return [
         Route(f"{prefix}/filament/arrays/{{digest}}", _array),
-        Route(f"{prefix}/filament/canvas/{{digest}}", _script),
+        Route(f"{prefix}/filament/canvas/{{digest}}/{{name}}", _script),
     ]
 
 
@@ -75,6 +75,7 @@ async def _array(request: Request) -> Response:
 
 
 async def _script(request: Request) -> Response:
-    if request.path_params["digest"] != SCRIPT_HASH:
+    script = SCRIPTS.get(request.path_params["name"])
+    if script is None or request.path_params["digest"] != SCRIPTS_HASH:
         return PlainTextResponse("No such script.", status_code=404, headers={"Cache-Control": "no-store"})
-    return Response(SCRIPT, media_type="text/javascript", headers=HEADERS)
+    return Response(script, media_type="text/javascript", headers=HEADERS)

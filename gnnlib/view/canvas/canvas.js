@@ -2,13 +2,17 @@
 // edge costs eight bytes, a smaller linking length is a shorter draw call, and a colour change touches no geometry.
 // Coordinates: z up, the origin in the middle of the scene's frame; the camera turns about a target.
 
-const ROW = 2048; // texels in a row of a data texture
-const NO_IMAGE = 13; // the edge crosses no periodic face, see gnnlib/view/scene.py
+import { css, luminance, parseColor, scaled, shades } from "./colors.js";
+import { basis, distance, dot, largest, niceStep, ticks, tidy, upperBound } from "./numbers.js";
+import { EDGE_FRAGMENT, EDGE_VERTEX, FRAME_FRAGMENT, FRAME_VERTEX, NODE_FRAGMENT, NODE_VERTEX, NO_IMAGE, ROW } from "./shaders.js";
+import { blend, corners, dataTexture, mapTexture, program, rendersInSoftware, resize, rows, use } from "./webgl.js";
+
 const FIELD_OF_VIEW = (30 * Math.PI) / 180;
 const HOME = { azimuth: (-58 * Math.PI) / 180, elevation: (20 * Math.PI) / 180 };
 const PICK_REACH = 7; // CSS pixels around a small node that still count as a click on it
 const MOST_PIXELS = 22; // greatest radius of a node in CSS pixels
 const LABEL_ROOM = [66, 44]; // CSS pixels beside and above the frame for ticks and names of the axes
+const NARROW = 560; // CSS pixels, as in canvas.css
 const AXES = ["x", "y", "z"];
 
 const views = new WeakMap(); // where Streamlit put the element -> its View
@@ -26,172 +30,6 @@ export function mount(component, base) {
     view.destroy();
   };
 }
-
-// ---------------------------------------------------------------------------------------------------- shaders
-
-const FETCH = `#version 300 es
-precision highp float;
-precision highp int;
-uniform highp sampler2D u_nodes;   // xyz position, w colour value in 0..1, below 0 without one
-uniform sampler2D u_map;
-uniform mat4 u_matrix;
-uniform vec4 u_fog;                // depth where it starts, 1 / its range, its strength, colour kept when dimmed
-uniform vec3 u_plain;              // colour of an item without a value
-ivec2 texel(int i) { return ivec2(i & ${ROW - 1}, i >> 11); }
-vec3 mapped(float value) { return value < 0.0 ? u_plain : texelFetch(u_map, ivec2(min(255, int(value * 256.0)), 0), 0).rgb; }
-float fog(float depth) { return 1.0 - u_fog.z * clamp((depth - u_fog.x) * u_fog.y, 0.0, 1.0); }
-vec3 dimmed(vec3 color) { return mix(vec3(dot(color, vec3(0.3, 0.59, 0.11))), color, u_fog.w); }
-`;
-
-const NODE_VERTEX = `${FETCH}
-uniform highp sampler2D u_sizes;
-uniform vec4 u_size;               // world radius of the smallest, pixels of a unit at depth 1, least and greatest pixels
-uniform vec4 u_ahead;              // what one unit towards the eye adds to a projected point
-uniform float u_spread;            // 1 for the node itself, more for its glow
-uniform float u_opacity;
-out vec4 v_color;
-flat out float v_pixels;
-void main() {
-  vec4 node = texelFetch(u_nodes, texel(gl_VertexID), 0);
-  float size = texelFetch(u_sizes, texel(gl_VertexID), 0).r;
-  gl_Position = u_matrix * vec4(node.xyz, 1.0);
-  float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / gl_Position.w;
-  float faint = clamp(pixels / u_size.z, 0.45, 1.0);
-  pixels = clamp(pixels, u_size.z, u_size.w);
-  // The front of the ball as drawn, so that a satellite inside its host does not punch a hole into it.
-  vec4 front = gl_Position + u_ahead * (pixels / u_size.y) * gl_Position.w;
-  if (front.w > 0.0) gl_Position.z = front.z / front.w * gl_Position.w;
-  pixels *= u_spread;
-  gl_PointSize = 2.0 * pixels + 1.0;
-  v_pixels = pixels;
-  v_color = vec4(dimmed(mapped(node.w)), u_opacity * faint * fog(gl_Position.w));
-}`;
-
-const NODE_FRAGMENT = `#version 300 es
-precision highp float;
-in vec4 v_color;
-flat in float v_pixels;
-uniform float u_spread;
-uniform bool u_dark;
-out vec4 color;
-void main() {
-  vec2 p = gl_PointCoord * 2.0 - 1.0;
-  float r = length(p) * (v_pixels + 0.5) / v_pixels;
-  if (u_spread > 1.0) {
-    float halo = exp(-5.0 * r * r) - 0.0067;
-    if (halo <= 0.0) discard;
-    color = vec4(v_color.rgb, v_color.a * halo);
-    return;
-  }
-  float cover = clamp((1.0 - r) * v_pixels + 0.5, 0.0, 1.0);
-  if (cover < 0.02) discard;
-  // A ball lit from the upper left; small ones stay plain discs.
-  float height = sqrt(max(0.0, 1.0 - r * r));
-  float light = max(0.0, dot(vec3(p.x, -p.y, height), vec3(-0.42, 0.55, 0.72)));
-  float round_ = clamp((v_pixels - 1.5) / 3.0, 0.0, 1.0);
-  vec3 lit = u_dark ? v_color.rgb * (0.62 + 0.5 * light) + 0.22 * pow(light, 14.0)
-                    : v_color.rgb * (0.66 + 0.42 * light) + 0.16 * pow(light, 18.0);
-  vec3 plain = u_dark ? v_color.rgb : v_color.rgb * 0.88;
-  color = vec4(mix(plain, lit, round_), cover * v_color.a);
-}`;
-
-const EDGE_VERTEX = `${FETCH}
-uniform highp usampler2D u_segments; // places of the two nodes; the periodic image in the second's five highest bits
-uniform highp sampler2D u_weights;   // edge value in 0..1
-uniform bool u_weighted;
-uniform int u_corners;               // 2: a line of one pixel; 6: two triangles of u_width pixels
-uniform int u_stride;
-uniform float u_width;
-uniform float u_opacity;
-uniform float u_tint;                // how much of its nodes' colour an edge takes
-uniform vec2 u_screen;
-uniform vec3 u_half;                 // half the box
-uniform vec3 u_ink;
-out vec4 v_color;
-out float v_side;
-void main() {
-  int segment = gl_VertexID / u_corners;
-  int corner = gl_VertexID - segment * u_corners;
-  segment *= u_stride;
-  uvec2 pair = texelFetch(u_segments, texel(segment), 0).rg;
-  bool at_end = corner == 1 || corner == 2 || corner == 4;
-  uint image = pair.g >> 27;
-  vec4 from, to;
-  if (u_corners == 2 && image == ${NO_IMAGE}u) { // a line needs only its own end
-    from = to = texelFetch(u_nodes, texel(int(at_end ? pair.g & 0x7ffffffu : pair.r)), 0);
-  } else {
-    from = texelFetch(u_nodes, texel(int(pair.r)), 0);
-    to = texelFetch(u_nodes, texel(int(pair.g & 0x7ffffffu)), 0);
-  }
-  if (image != ${NO_IMAGE}u) { // towards the ghost of the other node, as far as the face of the box
-    vec3 face = vec3(float(image % 3u), float((image / 3u) % 3u), float(image / 9u)) - 1.0;
-    vec3 way = to.xyz + 2.0 * face * u_half - from.xyz;
-    float reach = 1.0;
-    for (int axis = 0; axis < 3; axis++)
-      if (face[axis] != 0.0) reach = min(reach, (face[axis] * u_half[axis] - from[axis]) / way[axis]);
-    to.xyz = from.xyz + clamp(reach, 0.0, 1.0) * way;
-  }
-  gl_Position = u_matrix * vec4(at_end ? to.xyz : from.xyz, 1.0);
-  v_side = 0.0;
-  if (u_corners == 6) {
-    vec4 a = u_matrix * vec4(from.xyz, 1.0);
-    vec4 b = u_matrix * vec4(to.xyz, 1.0);
-    float near = 1e-4 + 1e-3 / max(u_fog.y, 1e-6);
-    if (a.w < near && b.w > near) a = mix(a, b, (near - a.w) / (b.w - a.w));
-    if (b.w < near && a.w > near) b = mix(b, a, (near - b.w) / (a.w - b.w));
-    vec2 along = (b.xy / b.w - a.xy / a.w) * u_screen;
-    along = dot(along, along) > 0.0 ? normalize(along) : vec2(1.0, 0.0);
-    v_side = corner == 0 || corner == 1 || corner == 3 ? -1.0 : 1.0;
-    gl_Position = at_end ? b : a;
-    gl_Position.xy += vec2(-along.y, along.x) * v_side * (u_width + 1.0) / u_screen * gl_Position.w;
-  }
-  float strength = u_opacity * fog(gl_Position.w);
-  vec3 tone;
-  if (u_weighted) {
-    float weight = texelFetch(u_weights, texel(segment), 0).r;
-    tone = mapped(weight);
-    strength *= mix(0.25, 1.0, max(weight, 0.0));
-  } else {
-    float value = at_end ? to.w : from.w;
-    tone = value < 0.0 || u_tint <= 0.0 ? u_ink : mix(u_ink, mapped(value), u_tint);
-  }
-  v_color = vec4(dimmed(tone), strength);
-}`;
-
-const EDGE_FRAGMENT = `#version 300 es
-precision highp float;
-in vec4 v_color;
-in float v_side;
-uniform float u_width;
-out vec4 color;
-void main() {
-  float cover = clamp((1.0 - abs(v_side)) * (u_width + 1.0) * 0.5 + (u_width < 0.0 ? 1.0 : 0.0), 0.0, 1.0);
-  color = vec4(v_color.rgb, v_color.a * cover);
-}`;
-
-const FRAME_VERTEX = `#version 300 es
-precision highp float;
-uniform mat4 u_matrix;
-uniform vec3 u_half;
-uniform vec4 u_color;
-out vec4 v_color;
-void main() {
-  int edge = gl_VertexID >> 1, axis = edge >> 2, end = gl_VertexID & 1;
-  vec3 corner = vec3(0.0);
-  corner[axis] = end == 0 ? -1.0 : 1.0;
-  corner[(axis + 1) % 3] = (edge & 1) == 0 ? -1.0 : 1.0;
-  corner[(axis + 2) % 3] = (edge & 2) == 0 ? -1.0 : 1.0;
-  gl_Position = u_matrix * vec4(corner * u_half, 1.0);
-  v_color = u_color;
-}`;
-
-const FRAME_FRAGMENT = `#version 300 es
-precision highp float;
-in vec4 v_color;
-out vec4 color;
-void main() { color = v_color; }`;
-
-// ------------------------------------------------------------------------------------------------------ view
 
 class View {
   constructor(parent, base) {
@@ -369,23 +207,23 @@ class View {
     return fetched.get(hash);
   }
 
+  /** A threshold with a slider moves when Python raises its revision; one without is always Python's. */
   takeControl(name, control) {
     const { label, input } = this.sliders[name];
     const shown = control.max !== undefined;
     label.hidden = !shown;
-    label.style.display = shown ? "" : "none";
-    this.controls.hidden = !this.data.radius.max && !this.data.attention.max;
-    if (shown) {
-      input.min = control.min;
-      input.max = control.max;
-      input.step = (control.max - control.min) / 500;
-    }
-    if (!shown || this.revisions[name] !== control.revision) {
-      this.revisions[name] = control.revision;
+    this.controls.hidden = this.data.radius.max === undefined && this.data.attention.max === undefined;
+    if (!shown) {
+      this.revisions[name] = null;
       this[name] = control.value;
-      if (shown) input.value = control.value;
+      return;
     }
-    if (shown) this.showSlider(name);
+    if (this.revisions[name] !== control.revision) this[name] = control.value;
+    this.revisions[name] = control.revision;
+    this[name] = Math.max(control.min, Math.min(control.max, this[name]));
+    Object.assign(input, { min: control.min, max: control.max, step: niceStep((control.max - control.min) / 300 || 1) });
+    input.value = this[name];
+    this.showSlider(name);
   }
 
   showSlider(name) {
@@ -412,6 +250,7 @@ class View {
       font: style.fontFamily,
     };
     this.root.style.setProperty("--filament-sky", css(this.theme.sky));
+    this.root.style.colorScheme = dark ? "dark" : "light";
     this.draw();
   }
 
@@ -518,10 +357,11 @@ class View {
       this.visible = visible;
       this.drawn = visible.length;
       this.drawnLength = visible.reduce((sum, edge) => sum + arrays.lengths[edge], 0);
-      const segments = visible.flatMap((edge) => this.segmentsOf(edge));
-      this.list("edges", corners(segments, this.corners));
     }
     this.prefix = this.firstSegment?.[within] ?? 0;
+    // Vertices of an edge: a software renderer draws many edges as plain lines, which is several times as fast.
+    this.corners = View.software && this.drawn > 4000 ? 2 : 6;
+    if (this.visible) this.list("edges", corners(this.visible.flatMap((edge) => this.segmentsOf(edge)), this.corners));
     const places = this.selection.map((id) => this.placeOf(id)).filter((place) => place >= 0);
     this.selected = new Set(places);
     this.neighbours = new Set();
@@ -541,10 +381,6 @@ class View {
     this.list("nodes", Uint32Array.from(new Set([...this.neighbours, ...places])));
     this.showFigures(lit.length);
     this.draw();
-  }
-
-  get corners() {
-    return View.software ? 2 : 6;
   }
 
   segmentsOf(edge) {
@@ -577,7 +413,8 @@ class View {
     // Corners of the frame as the screen will show them: shift and step back until they fill it, labels included.
     const [width, height] = [this.stage.clientWidth || 1, this.stage.clientHeight || 1];
     const opening = Math.tan(FIELD_OF_VIEW / 2);
-    const room = LABEL_ROOM.map((pixels, i) => Math.max(0.4, 1 - (2 * pixels) / [width, height][i]));
+    const beside = [width < NARROW ? LABEL_ROOM[1] : LABEL_ROOM[0], LABEL_ROOM[1]];
+    const room = beside.map((pixels, i) => Math.max(0.4, 1 - (2 * pixels) / [width, height][i]));
     const reach = [opening * (width / height) * room[0], opening * room[1]];
     const target = [0, 0, 0];
     let away = 4 * radius;
@@ -664,7 +501,7 @@ class View {
     const took = now - (this.lastPaint ?? 0);
     this.lastPaint = now;
     if (!this.moving || took > 2000) return;
-    this.slow = took > 45 ? (this.slow ?? 0) + 1 : took < 20 ? (this.slow ?? 0) - 0.2 : this.slow;
+    this.slow = took > 36 ? (this.slow ?? 0) + 1 : took < 20 ? (this.slow ?? 0) - 0.2 : this.slow;
     if (this.slow >= 2 && this.stride < 8) [this.stride, this.slow] = [this.stride * 2, 0];
     if (this.slow <= -6 && this.stride > 1) [this.stride, this.slow] = [this.stride / 2, 0];
   }
@@ -778,7 +615,7 @@ class View {
     // Edges below nodes, whatever their depth: the colour of a node is data and stays readable.
     if (this.drawn) {
       blend(gl, theme.dark);
-      edges(!dim, this.corners === 6, 0.9, this.edgeOpacity(skip) * (dim ? 0.4 : 1));
+      edges(!dim, this.corners === 6, 0.9, this.edgeOpacity(skip) * (dim ? (theme.dark ? 0.2 : 0.3) : 1));
       const mode = this.corners === 6 ? gl.TRIANGLES : gl.LINES;
       if (this.visible) this.elements(mode, "edges", Math.ceil(this.lists.edges.count / this.corners / skip) * this.corners);
       else gl.drawArrays(mode, 0, Math.ceil(this.prefix / skip) * this.corners);
@@ -790,7 +627,7 @@ class View {
     }
     blend(gl, false);
     gl.depthMask(!dim); // dimmed nodes hide nothing
-    nodes(!dim, 1, dim ? 0.3 : 1);
+    nodes(!dim, 1, dim ? 0.26 : 1);
     gl.drawArrays(gl.POINTS, 0, scene.nodes);
     gl.depthMask(false);
     if (dim) {
@@ -838,9 +675,10 @@ class View {
     return [0, 1, 2, 3].map((row) => back[0] * this.matrix[row] + back[1] * this.matrix[4 + row] + back[2] * this.matrix[8 + row]);
   }
 
-  /** Least radius of a node in CSS pixels: less where there are many. */
+  /** Least radius of a node in CSS pixels: less where there are many, or the screen is small. */
   leastPixels() {
-    return Math.max(0.8, Math.min(1.6, 1.6 * (4000 / this.scene.nodes) ** 0.22));
+    const screen = Math.max(0.7, Math.min(1, Math.sqrt(this.width * this.height) / 700));
+    return Math.max(0.7, Math.min(1.6, 1.6 * screen * (4000 / this.scene.nodes) ** 0.22));
   }
 
   pixelScale() {
@@ -989,8 +827,15 @@ class View {
       this.text(pen, tidy(tick, to - from), x + 10 * out[0], y + 12 * out[1], 0.72);
     }
     const unit = this.scene.unit ? ` [${this.scene.unit}]` : "";
+    const name = `${AXES[axis]}${unit}`;
     const [x, y] = [(a[0] + b[0]) / 2 + 36 * out[0], (a[1] + b[1]) / 2 + 32 * out[1]];
-    this.text(pen, `${AXES[axis]}${unit}`, x, y, 0.9);
+    const wide = pen.measureText(name).width;
+    if (pen.textAlign === "right" && x - wide < 4) {
+      // No room beside the ticks: above the upper end of the axis.
+      const top = a[1] < b[1] ? a : b;
+      pen.textAlign = "center";
+      this.text(pen, name, Math.max(top[0], 6 + wide / 2), top[1] - 14, 0.9);
+    } else this.text(pen, name, x, y, 0.9);
   }
 
   text(pen, text, x, y, opacity) {
@@ -1008,9 +853,8 @@ class View {
     const perPixel = (2 * this.camera.distance * Math.tan(FIELD_OF_VIEW / 2)) / this.height;
     const step = niceStep(perPixel * 90);
     const pixels = step / perPixel;
-    const y = this.height - (this.hint.classList.contains("used") || this.width < 560 ? 16 : 38);
-    const narrow = this.width < 560;
-    if (narrow && this.bars.childElementCount) return;
+    const y = this.height - (this.hint.classList.contains("used") || this.width < NARROW ? 16 : 38);
+    if (this.width < NARROW && this.bars.childElementCount) return;
     pen.strokeStyle = css(this.theme.text, 0.75);
     pen.lineWidth = 1.5;
     pen.beginPath();
@@ -1145,6 +989,7 @@ class View {
   }
 
   async click(x, y, add) {
+    this.hint.classList.add("used");
     const place = this.pick(x, y);
     if (place < 0) return;
     if (this.scene.first_id === null && !this.ids) await this.loadWords();
@@ -1166,7 +1011,6 @@ class View {
     canvas.addEventListener("pointerdown", (event) => {
       if (!ready()) return;
       canvas.setPointerCapture(event.pointerId);
-      canvas.focus({ preventScroll: true });
       touches.set(event.pointerId, at(event));
       this.press = { ...at(event), still: touches.size === 1 };
       this.flight = null;
@@ -1279,7 +1123,8 @@ class View {
         software: View.software,
         loaded: { ...this.have },
       }),
-      screen: (id) => {
+      screen: async (id) => {
+        if (this.scene.first_id === null && !this.ids) await this.loadWords();
         const place = this.placeOf(String(id));
         if (place < 0 || !this.matrix) return null;
         const [x, y, depth] = this.projectNode(place);
@@ -1294,144 +1139,12 @@ class View {
   }
 }
 
-// ------------------------------------------------------------------------------------------------- small parts
-
 function element(tag, name, parent, text) {
   const made = document.createElement(tag);
   if (name) made.className = name;
   if (text) made.textContent = text;
   parent?.appendChild(made);
   return made;
-}
-
-function rendersInSoftware() {
-  const probe = document.createElement("canvas").getContext("webgl2");
-  const info = probe?.getExtension("WEBGL_debug_renderer_info");
-  const renderer = String(probe?.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : probe.RENDERER) ?? "");
-  probe?.getExtension("WEBGL_lose_context")?.loseContext();
-  return /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer);
-}
-
-function program(gl, vertex, fragment) {
-  const made = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
-    const shader = gl.createShader(kind);
-    gl.shaderSource(shader, source);
-    gl.compileShader(shader);
-    gl.attachShader(made, shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
-      throw new Error(gl.getShaderInfoLog(shader));
-  }
-  gl.linkProgram(made);
-  const uniforms = new Map();
-  for (let i = 0; i < gl.getProgramParameter(made, gl.ACTIVE_UNIFORMS); i++) {
-    const { name, type } = gl.getActiveUniform(made, i);
-    uniforms.set(name, { type, at: gl.getUniformLocation(made, name) });
-  }
-  return { made, uniforms };
-}
-
-function use(gl, { made, uniforms }, values, textures = {}) {
-  gl.useProgram(made);
-  for (const [name, value] of Object.entries(values)) {
-    const uniform = uniforms.get(name);
-    if (!uniform) continue;
-    if (uniform.type === gl.FLOAT_MAT4) gl.uniformMatrix4fv(uniform.at, false, value);
-    else if (uniform.type === gl.INT || uniform.type === gl.BOOL) gl.uniform1i(uniform.at, Number(value));
-    else if (uniform.type === gl.FLOAT) gl.uniform1f(uniform.at, value);
-    else gl[`uniform${value.length}fv`](uniform.at, value);
-  }
-  Object.entries(textures).forEach(([name, texture], unit) => {
-    gl.activeTexture(gl.TEXTURE0 + unit);
-    gl.bindTexture(gl.TEXTURE_2D, texture);
-    const uniform = uniforms.get(name);
-    if (uniform) gl.uniform1i(uniform.at, unit);
-  });
-}
-
-/** Additive light on a dark sky, ordinary (straight alpha) ink on paper. */
-function blend(gl, additive) {
-  gl.blendFunc(gl.SRC_ALPHA, additive ? gl.ONE : gl.ONE_MINUS_SRC_ALPHA);
-}
-
-const rows = (n) => Math.max(1, Math.ceil(n / ROW));
-
-function dataTexture(gl, texture, internal, format, type, texels) {
-  const channels = { [gl.RGBA]: 4, [gl.RG_INTEGER]: 2, [gl.RED]: 1 }[format];
-  gl.bindTexture(gl.TEXTURE_2D, texture);
-  gl.pixelStorei(gl.UNPACK_ALIGNMENT, 4);
-  gl.texImage2D(gl.TEXTURE_2D, 0, internal, ROW, texels.length / channels / ROW, 0, format, type, texels);
-  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
-}
-
-/** The stops of a map; a sequential one without the end that would vanish in the sky or the paper. */
-function shades(color, dark) {
-  const stops = (color?.stops ?? ["#888888"]).map(parseColor);
-  if (!color || color.categories.length || color.diverging) return stops;
-  const [low, high] = dark ? [0.14, 1] : [0, 0.92];
-  return stops.map((_, i) => blended(stops, (low + ((high - low) * i) / (stops.length - 1)) * (stops.length - 1)));
-}
-
-function blended(stops, place) {
-  const low = Math.min(stops.length - 1, Math.floor(place));
-  const high = Math.min(stops.length - 1, low + 1);
-  return stops[low].map((channel, c) => channel + (stops[high][c] - channel) * (place - low));
-}
-
-/** 256 texels of a colour map: blended between the stops, or one flat stretch a category. */
-function mapTexture(gl, texture, color, dark) {
-  const stops = shades(color, dark);
-  const texels = new Uint8Array(1024);
-  for (let i = 0; i < 256; i++) {
-    const mixed = color?.categories.length
-      ? stops[Math.floor((i / 256) * stops.length)]
-      : blended(stops, (i / 255) * (stops.length - 1));
-    texels.set([...mixed.map((channel) => Math.round(255 * channel)), 255], 4 * i);
-  }
-  gl.bindTexture(gl.TEXTURE_2D, texture);
-  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, 256, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, texels);
-  for (const filter of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) gl.texParameteri(gl.TEXTURE_2D, filter, gl.NEAREST);
-}
-
-/** Values as places in their map, 0 to 1; -1 where there is none. */
-function scaled(values, color) {
-  if (!color) return new Float32Array(0);
-  const n = color.categories.length;
-  const [low, high] = color.limits;
-  return values.map((value) => {
-    if (Number.isNaN(value)) return -1;
-    return n ? (value + 0.5) / n : Math.max(0, Math.min(1, (value - low) / (high - low)));
-  });
-}
-
-function corners(segments, each) {
-  const out = new Uint32Array(segments.length * each);
-  for (let i = 0; i < segments.length; i++) for (let c = 0; c < each; c++) out[i * each + c] = segments[i] * each + c;
-  return out;
-}
-
-function largest(sizes, n, count) {
-  const order = Uint32Array.from({ length: n }, (_, place) => place);
-  order.sort((a, b) => sizes[b] - sizes[a]);
-  return sizes[order[0]] > sizes[order[n - 1]] ? order.slice(0, count) : new Uint32Array(0);
-}
-
-/** How many of the ascending values are not above `value`. */
-function upperBound(values, value) {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (values[middle] <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function resize(canvas, width, height) {
-  const [w, h] = [Math.max(1, Math.round(width)), Math.max(1, Math.round(height))];
-  if (canvas.width !== w) canvas.width = w;
-  if (canvas.height !== h) canvas.height = h;
 }
 
 function stored(name) {
@@ -1441,48 +1154,4 @@ function stored(name) {
   } catch {
     return null;
   }
-}
-
-/** Directions of the screen in the scene: to the right, upwards and towards the eye. */
-function basis(azimuth, elevation) {
-  const [ca, sa, ce, se] = [Math.cos(azimuth), Math.sin(azimuth), Math.cos(elevation), Math.sin(elevation)];
-  return { right: [-sa, ca, 0], up: [-se * ca, -se * sa, ce], back: [ce * ca, ce * sa, se] };
-}
-
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
-const luminance = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
-const css = (color, alpha = 1) => `rgb(${color.map((channel) => Math.round(255 * channel)).join(" ")} / ${alpha})`;
-
-/** Any CSS colour as three numbers from 0 to 1. */
-function parseColor(text) {
-  const pen = (parseColor.pen ??= document.createElement("canvas").getContext("2d", { willReadFrequently: true }));
-  pen.clearRect(0, 0, 1, 1);
-  pen.fillStyle = text;
-  pen.fillRect(0, 0, 1, 1);
-  return [...pen.getImageData(0, 0, 1, 1).data.slice(0, 3)].map((channel) => channel / 255);
-}
-
-/** The round number (1, 2 or 5 times a power of ten) nearest below `length`. */
-function niceStep(length) {
-  const power = 10 ** Math.floor(Math.log10(length));
-  return power * (length / power >= 5 ? 5 : length / power >= 2 ? 2 : 1);
-}
-
-function ticks(low, high, wanted) {
-  const rough = (high - low) / wanted;
-  if (!(rough > 0)) return [low];
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= rough * 0.99) ?? 10);
-  const out = [];
-  for (let n = Math.ceil(low / step - 1e-6); n * step <= high + 1e-6 * step; n++) out.push(n * step);
-  return out;
-}
-
-/** A number with as many decimals as a range of this size needs. */
-function tidy(value, range) {
-  const size = Math.abs(range);
-  if (size >= 1e5 || size < 1e-3) return value === 0 ? "0" : value.toExponential(1).replace("e+", "e");
-  const decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(size))));
-  return String(Number(value.toFixed(decimals)));
 }

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import streamlit as st
 
-from gnnlib.view.canvas.arrays import SCRIPT_HASH, STORE
+from gnnlib.view.canvas.arrays import SCRIPTS_HASH, STORE
 from gnnlib.view.colors import Colors
 from gnnlib.view.scene import Scene
 
@@ -27,7 +27,7 @@ LOADER = f"""
 const bundle = document.querySelector('script[src*="static/js/"]');
 const base = bundle ? new URL("../../", bundle.src).href : new URL("/", location.href).href;
 export default async function (component) {{
-  const canvas = await import(base + "filament/canvas/{SCRIPT_HASH}");
+  const canvas = await import(base + "filament/canvas/{SCRIPTS_HASH}/canvas.js");
   return canvas.mount(component, base);
 }}
 """
