@@ -6,6 +6,7 @@ from gnnlib.catalog.expressions import evaluate, names_in
 from gnnlib.catalog.read import FORMATS, READABLE, read_catalog
 from gnnlib.catalog.sample import SAMPLE_PATH, load_sample
 from gnnlib.catalog.select import select
+from gnnlib.catalog.summary import Summary, summarize
 from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Roles
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "CatalogSpec",
     "Column",
     "Roles",
+    "Summary",
     "evaluate",
     "load_sample",
     "names_in",
     "read_catalog",
     "select",
+    "summarize",
 ]

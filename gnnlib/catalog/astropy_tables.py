@@ -57,7 +57,7 @@ def _raw(table: Table, format: str) -> RawCatalog:
 
 
 def add_columns(builder: TableBuilder, table: Table) -> None:
-    """Put an astropy table's columns into `builder`; compound columns (times, coordinates) are left out with a warning."""
+    """Put an astropy table's columns into `builder`; times, coordinates and the like are left out with a warning."""
     left_out = []
     for name in table.colnames:
         column = table[name]

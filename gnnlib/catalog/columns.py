@@ -28,6 +28,10 @@ _WORDS = {
 }
 _WORDS |= {"mags": "mag", "years": "yr", "hours": "hourangle", "hour": "hourangle", "arcseconds": "arcsec"}
 _NO_UNIT = {"", "-", "--", "---", "none", "unitless", "dimensionless", "n/a", "1"}
+# "/h", "h-1", "h^-1", "h**(-1)", "h" as a word of its own
+_LITTLE_H = re.compile(
+    r"(?P<slash>/\s*)?(?<![A-Za-z_])(?:h|littleh)(?:\s*(?:\^|\*\*)?\s*[({]?(?P<power>-?\d)[)}]?)?(?![A-Za-z_\d])"
+)
 _SUFFIX_UNITS = {"mpc": "Mpc", "kpc": "kpc", "pc": "pc", "kms": "km/s", "msun": "Msun", "deg": "deg", "mas": "mas"}
 
 
@@ -53,8 +57,7 @@ def parse_unit(text: str) -> tuple[str, int]:
         return " "
 
     if unit != "h":  # alone it is the hour
-        little_h = r"(?P<slash>/\s*)?(?<![A-Za-z_])(?:h|littleh)(?:\s*(?:\^|\*\*)?\s*[({]?(?P<power>-?\d)[)}]?)?(?![A-Za-z_\d])"
-        unit = re.sub(little_h, note_h, unit)
+        unit = _LITTLE_H.sub(note_h, unit)
     unit = re.sub(r"\s+", " ", unit).strip(" .*")
     unit = unit[1:-1] if re.fullmatch(r"\([^()]*\)", unit) else unit
     try:
@@ -63,9 +66,7 @@ def parse_unit(text: str) -> tuple[str, int]:
         elif unit:
             u.Unit(unit[4:-1] or "1")
     except (ValueError, TypeError) as error:
-        raise InputError(
-            f"The unit '{text[:40]}' is not understood; write it like 'Mpc/h', 'km/s' or 'Msun'."
-        ) from error
+        raise InputError(f"The unit '{text[:40]}' is not understood; use one such as 'Mpc/h' or 'Msun'.") from error
     return unit, power
 
 
@@ -101,9 +102,8 @@ def length_unit_of(position: Iterable[Column], h: float | None) -> str:
         return ""
     if not all(known):
         odd = columns[known.index(False)]
-        raise InputError(
-            f"Position column '{odd.name}' has {odd.unit_label or 'no unit'} but another is a length; set its unit."
-        )
+        what = odd.unit_label or "no unit"
+        raise InputError(f"Position column '{odd.name}' has {what} but another is a length; set its unit.")
     if all(u.Unit(column.unit) <= 1.1 * u.pc for column in columns):
         return "pc"
     if h is not None or all(column.h_power == 0 for column in columns):
@@ -161,15 +161,19 @@ _ROW_ID = (
     r"key|name|econame|.*name",
 )
 _CENTRAL = (r"is_?central|central|cent(ral)?_?flag|is_?cen",)
+RIGHT_ASCENSION = r"_?ra|.*_ra|_?ra_?j?2000|ra_?deg|r\.a\.|alpha(_?j2000)?|right_?ascension"
+DECLINATION = r"_?dec|.*_dec|_?dec?_?j?2000|dec?_?deg|dec\.|delta(_?j2000)?|declination"
 _NOT_FEATURE = re.compile(
-    r"(.*_)?id(s|mostbound)?|.*id|.*_?idmostbound|.*id_mostbound|(source_?|_)?ra.*|(source_?|_)?de(c|j).*|r\.a\.|dec\.|[lb]"
-    r"|.*(flag|index|ref|_em|_ep|_err|_error|err)|phantom|col1|healpix.*|_.*|solution_id|pid|upid|grnr|.*grnr|.*parent|.*dist(ance)?"
+    # identifiers, flags and references; errors; places on the sky and distances
+    r".*id(s|_?mostbound)?|recno|_.*|.*(flag|index|grnr|parent)|ref_.*|healpix.*|phantom"
+    r"|e_.*|.*_?err(or)?|.*_(em|ep|sig|std|unc|corr)"
+    rf"|{RIGHT_ASCENSION}|{DECLINATION}|l|b|ll|bb|glon|glat|.*dist(ance)?"
 )
 
 
 def numeric_names(table: pd.DataFrame) -> list[str]:
     """Names of the columns that hold numbers (true/false columns not counted)."""
-    return [name for name, kind in table.dtypes.items() if is_numeric_dtype(kind) and not is_bool_dtype(kind)]
+    return [str(name) for name, kind in table.dtypes.items() if is_numeric_dtype(kind) and not is_bool_dtype(kind)]
 
 
 def triples(names: Iterable[str]) -> list[tuple[str, str, tuple[str, str, str]]]:
@@ -209,11 +213,11 @@ def infer_roles(table: pd.DataFrame) -> dict[str, object]:
                 key=lambda v: (v[0] not in ("subhalopos", "pos", "", "v"), "group" in v[0] or "host" in v[0], len(v[1]))
             )
             roles[role] = fitting[0][2]
-    if "position" not in roles:
+    anything = list(map(str, table.columns))
+    if "position" not in roles and not any(re.fullmatch(RIGHT_ASCENSION, name.lower()) for name in anything):
         flat = [pair for pair in (("x", "y"), ("X", "Y"), ("pos_x", "pos_y")) if set(pair) <= set(numeric)]
         if flat:
             roles["position"] = flat[0]
-    anything = list(map(str, table.columns))
     for role, patterns, names in (
         ("target", _TARGET, numeric),
         ("mass", _MASS, numeric),
@@ -235,7 +239,10 @@ def infer_roles(table: pd.DataFrame) -> dict[str, object]:
     roles["features"] = tuple(
         name
         for name in numeric
-        if name not in taken and not _NOT_FEATURE.fullmatch(name.lower()) and table[name].notna().mean() > 0.5
+        if name not in taken
+        and not _NOT_FEATURE.fullmatch(name.lower())
+        and table[name].notna().mean() > 0.5
+        and table[name].nunique() > 1
     )
     return roles
 
@@ -245,4 +252,4 @@ def _matching(patterns: tuple[str, ...], names: list[str]) -> list[str]:
 
 
 def _can_identify(values: pd.Series) -> bool:
-    return values.notna().all() and (not is_numeric_dtype(values) or values.dtype.kind in "iu")
+    return bool(values.notna().all()) and (not is_numeric_dtype(values) or values.dtype.kind in "iu")

@@ -1,7 +1,7 @@
 """Cuts, targets and features as expressions over columns: `log10(mass) - 10`, `mass > 1e8 & flag`, `` `M<300pc` > 0 ``.
 
-A hand-written tokenizer and a Pratt parser (Pratt 1973, "Top down operator precedence") over an allow-list; nothing is ever
-passed to Python's own evaluator. Comparisons bind tighter than `&` and `|`, as in SQL, unlike Python, so `a > 1 & b` is
+A tokenizer and a Pratt parser (Pratt 1973, "Top down operator precedence") over an allow-list; nothing is ever passed
+to Python's own evaluator. Comparisons bind tighter than `&` and `|`, as in SQL and unlike Python: `a > 1 & b` means
 `(a > 1) & b`. From loose to tight: `|` or, `&` and, `not`, comparisons (chained), `+ -`, `* / %`, unary `- ~`, `**`.
 """
 
@@ -95,20 +95,18 @@ def evaluate(expression: str, catalog: Catalog) -> np.ndarray:
             value = _value(tree, catalog)
     value = np.asarray(value)
     if value.dtype.kind not in "biuf":
-        raise InputError(
-            f"'{expression.strip()[:60]}' gives text, not numbers; compare it with something, like name == 'x'."
-        )
+        raise InputError(f"'{_short(expression)}' gives text, not numbers; compare it, as in name == 'x'.")
     value = value if value.dtype == bool else value.astype(np.float64)
     return np.broadcast_to(value, (len(catalog),)).copy() if value.ndim == 0 else value
 
 
 def evaluate_condition(expression: str, catalog: Catalog) -> np.ndarray:
-    """The expression as a cut: bool [N]. Columns of only 0 and 1 count as conditions; other numbers raise InputError."""
+    """The expression as a cut: bool [N]. A column of 0 and 1 is a condition too; other numbers raise InputError."""
     return _condition(evaluate(expression, catalog), expression.strip())
 
 
 def names_in(expression: str, columns: Sequence[str] = ()) -> tuple[str, ...]:
-    """The columns an expression speaks of, each once, in order. columns: known names, needed for odd ones like `R.A.`."""
+    """The columns an expression names, each once, in order. columns: known names, needed for odd ones like `R.A.`."""
     if expression.strip() in columns:
         return (expression.strip(),)
     found: dict[str, None] = {}
@@ -182,7 +180,7 @@ class _Parser:
     def _prefix(self) -> _Node:
         token = self._take()
         if token.kind == "number":
-            whole = token.text.isdigit() and len(token.text) < 19
+            whole = token.text.isdecimal() and len(token.text) <= 19  # an id of 19 digits must not become a float
             return _Node("number", int(token.text) if whole else float(token.text))
         if token.kind == "text":
             return _Node("text", token.text[1:-1])
@@ -243,9 +241,8 @@ def _tokens(expression: str) -> list[_Token]:
             start = at + len(stripped[at:]) - len(stripped[at:].lstrip())
             hint = "; write == to compare" if stripped[start] == "=" else ""
             hint = "; put names with odd characters between backticks" if stripped[start] in ".[]{}:?" else hint
-            raise InputError(
-                f"The expression '{_short(expression)}' has '{stripped[start]}' at character {start + 1}, which means nothing there{hint}."
-            )
+            what = f"has '{stripped[start]}' at character {start + 1}, which means nothing there"
+            raise InputError(f"The expression '{_short(expression)}' {what}{hint}.")
         kind = str(found.lastgroup)
         text = found[kind]
         if text in _WORDS and kind in ("name", "operator"):
@@ -276,7 +273,10 @@ def _value(node: _Node, catalog: Catalog) -> Any:
     if node.kind == "compare":
         values = [_value(part, catalog) for part in node.parts]
         pairs = zip(node.value, values[:-1], values[1:], strict=True)
-        return np.logical_and.reduce([_compare(operator, a, b) for operator, a, b in pairs])
+        holds: Any = True
+        for operator, a, b in pairs:
+            holds = holds & _compare(operator, a, b)
+        return holds
     if node.kind == "call" and node.value == "where":
         condition, yes, no = (_value(part, catalog) for part in node.parts)
         return np.where(_condition(condition, "where"), _number(yes), _number(no))
@@ -313,7 +313,7 @@ def _compare(operator: str, left: Any, right: Any) -> Any:
             )
         equal = np.asarray(np.asarray(left, dtype=object) == np.asarray(right, dtype=object))
         return equal if operator == "==" else ~equal
-    return _COMPARISONS[operator](left, right)  # integers stay integers: ids of 19 digits must not meet a float
+    return _COMPARISONS[operator](left, right)
 
 
 def _condition(value: Any, where: str) -> np.ndarray:

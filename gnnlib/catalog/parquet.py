@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from gnnlib.catalog.raw import RawCatalog, TableBuilder
 from gnnlib.catalog.table import CatalogSpec
 
+_SETTINGS = ("name", "box", "box_unit", "periodic", "h", "roles")
+
 
 def read(path: Path, spec: CatalogSpec) -> RawCatalog:
     """Read a Parquet file; columns that are neither numbers, text nor vectors are left out with a warning."""
@@ -30,9 +32,7 @@ def read(path: Path, spec: CatalogSpec) -> RawCatalog:
         elif not field.name.startswith("__index_level_"):
             builder.add(field.name, values, described.get("unit", ""), described.get("description", ""))
     if left_out:
-        builder.warnings.append(
-            f"{len(left_out)} columns of a nested or unusual type were left out: {', '.join(left_out[:5])}."
-        )
+        builder.warnings.append(f"{len(left_out)} columns of an unusual type were left out: {', '.join(left_out[:5])}.")
     stated = json.loads((table.schema.metadata or {}).get(b"filament", b"{}"))
     return RawCatalog(
         table=builder.table(),
@@ -44,9 +44,7 @@ def read(path: Path, spec: CatalogSpec) -> RawCatalog:
         periodic=stated.get("periodic"),
         h=stated.get("h"),
         name=stated.get("name", ""),
-        provenance={
-            key: stated[key] for key in ("description", "source", "licence", "citation", "seed") if key in stated
-        },
+        provenance={key: value for key, value in stated.items() if key not in _SETTINGS},
         warnings=builder.warnings,
     )
 

@@ -117,6 +117,4 @@ def _text(values: np.ndarray) -> np.ndarray:
     def decode(value: object) -> object:
         return value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else value
 
-    out = np.empty(values.shape, dtype=object)
-    out.flat = [decode(value) for value in values.flat]
-    return out
+    return np.array([decode(value) for value in values.ravel()], dtype=object).reshape(values.shape)

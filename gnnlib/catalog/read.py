@@ -1,6 +1,7 @@
 """Reading a catalog: find the format, read the table, settle roles, units, h and box, apply the corrections.
 
-A format is one function in a module of its own and one row in `FORMATS`; it is recognised by its first bytes, since suffixes lie.
+A format is one function in a module of its own and one row in `FORMATS`; it is recognised by its first bytes, since
+suffixes lie.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from gnnlib.catalog import astropy_tables, hdf5, parquet, sky, text, tng
-from gnnlib.catalog.columns import display_factor, infer_roles, length_factor, length_unit_of, numeric_names, parse_unit
+from gnnlib.catalog.columns import infer_roles, length_factor, length_unit_of, numeric_names, parse_unit, split_name
 from gnnlib.catalog.raw import RawCatalog
 from gnnlib.catalog.sample import SAMPLE_PATH
 from gnnlib.catalog.select import select
@@ -63,8 +64,8 @@ _NOT_CATALOGS = (
 def read_catalog(source: str | Path | CatalogSpec, **corrections: Any) -> Catalog:
     """Read a catalog with what its file says and what its names suggest, then apply the corrections.
 
-    source: a file, a folder of SUBFIND chunks, "sample" for the bundled catalog, or a CatalogSpec. corrections: fields of
-    `CatalogSpec` (roles, units, h, box, periodic, where, names). Everything concluded rather than read is listed in
+    source: a file, a folder of SUBFIND chunks, "sample" for the bundled catalog, or a CatalogSpec. corrections: fields
+    of `CatalogSpec` (roles, units, h, box, periodic, where, names). Everything concluded rather than read is listed in
     `Catalog.inferred`; everything to be wary of in `Catalog.warnings`. Raises InputError, and nothing else, for input
     that cannot be used.
     """
@@ -90,21 +91,12 @@ def _spec(source: str | Path | CatalogSpec, corrections: dict[str, Any]) -> Cata
 def _read(path: Path, spec: CatalogSpec) -> RawCatalog:
     """The raw table of a file or folder; whatever a library throws comes out as one sentence."""
     try:
-        if path.is_dir():
-            files = tng.chunk_files(path)
-            if not files:
-                raise InputError(
-                    f"The folder '{path.name}' holds no .hdf5 file; choose a catalog file or a folder of SUBFIND chunks."
-                )
-            label, read = "group catalog", lambda: tng.read(files, spec)
-        elif not path.is_file():
+        if not path.exists():
             raise InputError(f"There is no file or folder '{path}'; check the path.")
-        else:
-            label, reader = _recognise(path)
-            read = lambda: reader(path, spec)  # noqa: E731
+        label, read = ("a group catalog", tng.read_folder) if path.is_dir() else _recognise(path)
         with python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")
-            raw = read()
+            raw = read(path, spec)
     except InputError:
         raise
     except PermissionError as error:
@@ -113,7 +105,7 @@ def _read(path: Path, spec: CatalogSpec) -> RawCatalog:
         raise InputError(f"'{path.name}' does not fit into memory; cut it to the rows or columns you need.") from error
     except Exception as error:  # readers meet any damage a file can have; the cause stays in __cause__
         raise InputError(
-            f"'{path.name}' cannot be read as {label}: the file is damaged or cut short; copy it again."
+            f"'{path.name}' cannot be read as {label}: it is damaged or cut short; copy it again."
         ) from error
     if not len(raw.table):
         raise InputError(f"'{path.name}' has columns but no rows.")
@@ -165,20 +157,29 @@ def _assemble(raw: RawCatalog, path: Path, spec: CatalogSpec) -> Catalog:
             f"h = {h:g} cannot be a Hubble parameter in units of 100 km/s/Mpc; give a value such as 0.6774."
         )
 
-    suggested = infer_roles(table)
-    stated = {role: value for role, value in raw.roles.items() if role in Roles.model_fields}
+    stated = {role: value for role, value in raw.roles.items() if role in Roles.model_fields and not spec.names}
     chosen = spec.roles.model_dump() if spec.roles else {}
-    roles = Roles(**{**suggested, **stated, **chosen})
+    if set(chosen.get("position", ())) <= {*sky.PLAIN, *sky.MARKED} - columns.keys():  # derived when it was last read
+        chosen.pop("position", None)
+    roles = Roles(**{**infer_roles(table), **stated, **chosen})
     if not stated and not chosen:
         inferred.append("roles")
     _check_roles(roles, table, columns)
-    roles, added = sky.place(table, columns, roles, warnings)
-    if added:
-        table = pd.concat([table, pd.DataFrame({name: values for name, (values, _) in added.items()})], axis=1)
-        columns |= {name: column for name, (_, column) in added.items()}
+    placed = sky.place(table, columns, roles, warnings)
+    if placed:
+        table = table.assign(**{name: values for name, (values, _) in placed.columns.items()})
+        columns |= {name: column for name, (_, column) in placed.columns.items()}
+        features = tuple(name for name in roles.features if name not in placed.used)
+        roles = roles.model_copy(update={"position": tuple(placed.columns), "features": features})
         inferred.append("position")
+        raw.provenance["positions"] = placed.how
+    elif sky.on_sky(roles.position, columns):
+        roles = roles.model_copy(update={"position": ()})
 
     length_unit = length_unit_of([columns[name] for name in roles.position], h)
+    if roles.position and not length_unit:
+        axes = ", ".join(roles.position)
+        warnings.append(f"The unit of {axes} is not stated; set it (such as Mpc/h) so that lengths have a meaning.")
     box, periodic = _box(raw, spec, roles, columns, length_unit, h, warnings)
     catalog = Catalog(
         table=table.reset_index(drop=True),
@@ -212,9 +213,14 @@ def _rename(table: pd.DataFrame, columns: dict[str, Column], names: tuple[str, .
         raise InputError(
             f"{len(set(names))} different names are given for {table.shape[1]} columns; name every column once."
         )
-    old = list(map(str, table.columns))
-    table.columns = pd.Index(names)
-    return {new: replace(columns.get(name, Column(name)), name=new) for name, new in zip(old, names, strict=True)}
+    renamed = {}
+    for old, new in zip(map(str, table.columns), names, strict=True):
+        column = columns.get(old, Column(old))
+        plain, bracket = split_name(new)
+        unit, power = parse_unit(bracket) if bracket else (column.unit, column.h_power)
+        renamed[plain] = replace(column, name=plain, unit=unit, h_power=power)
+    table.columns = pd.Index(list(renamed))
+    return renamed
 
 
 def _check_roles(roles: Roles, table: pd.DataFrame, columns: dict[str, Column]) -> None:
@@ -293,7 +299,8 @@ def _check_extent(catalog: Catalog, warnings: list[str]) -> Catalog:
     if not catalog.roles.position:
         return catalog
     positions = catalog.positions()
-    lost = int((~np.isfinite(positions).all(axis=1)).sum())
+    finite = np.isfinite(positions).all(axis=1)
+    lost = int((~finite).sum())
     if lost:
         axes = ", ".join(catalog.roles.position)
         warnings.append(
@@ -301,17 +308,12 @@ def _check_extent(catalog: Catalog, warnings: list[str]) -> Catalog:
         )
     if catalog.box is None or lost == len(catalog):
         return catalog
-    extent = np.nanmax(np.where(np.isfinite(positions), positions, np.nan), axis=0) - np.nanmin(
-        np.where(np.isfinite(positions), positions, np.nan), axis=0
-    )
-    for axis, (size, side) in enumerate(zip(extent, catalog.box, strict=True)):
+    unit = f" {catalog.length_unit}".rstrip()
+    for axis, size, side in zip("xyz", np.ptp(positions[finite], axis=0), catalog.box, strict=True):
         if size > side * (1 + 1e-6):
-            found = f"the positions span {size:.6g} {catalog.length_unit}".rstrip() + f" along {'xyz'[axis]}"
+            found = f"the positions span {size:.6g}{unit} along {axis}"
             if catalog.spec.box is not None:
-                raise InputError(
-                    f"The box is {side:g} {catalog.length_unit}".rstrip()
-                    + f" but {found}; give a larger box or other units."
-                )
+                raise InputError(f"The box is {side:g}{unit} but {found}; give a larger box or other units.")
             warnings.append(f"The file's box of {side:.6g} is left out because {found}; give the box and the units.")
             return replace(catalog, box=None, periodic=False)
     return catalog

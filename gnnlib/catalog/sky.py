@@ -1,7 +1,7 @@
 """From the sky to space: right ascension, declination and a redshift, velocity, distance or parallax become x, y, z.
 
-Redshifts and velocities cz turn into comoving distances with astropy's Planck18 cosmology (Planck Collaboration 2020), so
-peculiar velocities stretch groups along the line of sight. Distances of stars stay in parsecs.
+Redshifts and velocities cz turn into comoving distances with astropy's Planck18 cosmology (Planck Collaboration 2020),
+so peculiar velocities stretch groups along the line of sight. Distances of stars stay in parsecs.
 """
 
 from __future__ import annotations
@@ -16,184 +16,212 @@ import pandas as pd
 from astropy.coordinates import Angle
 from astropy.cosmology import Planck18
 
-from gnnlib.catalog.columns import numeric_names
+from gnnlib.catalog.columns import DECLINATION, RIGHT_ASCENSION, numeric_names
 from gnnlib.catalog.table import Column, Roles
 from gnnlib.errors import InputError
 
-SPEED_OF_LIGHT = 299792.458  # km/s
-_RA = r"_?ra|.*_ra|_?ra_?j?2000|ra_?deg|ra_?\(.*\)|r\.a\.|alpha(_?j2000)?|right_?ascension"
-_DEC = r"_?dec|.*_dec|_?dec?_?j?2000|dec?_?deg|dec_?\(.*\)|dec\.|delta(_?j2000)?|declination"
+PLAIN, MARKED = ("x", "y", "z"), ("x_sky", "y_sky", "z_sky")  # names of derived positions
+SPEED_OF_LIGHT_KM_S = 299792.458
 _DEPTH = {
-    "distance": r"dist|distance|dist_?(kpc|mpc|pc)|distance_?(kpc|mpc|pc)|rsun|r_?est",
-    "redshift": r"z|redshift|z_?(spec|obs|cosmo|hel|helio|cmb|best|phot)|<z>|z_tonry|zspec",
-    "velocity": r"cz|v_?lg|vlg|cz_?(hel|cmb|lg)|czcmb|czhel",
+    "distance": r"dist|distance|rsun|dist(ance)?_?(kpc|mpc|pc)|r_?est",
+    "redshift": r"z|redshift|z_?(spec|obs|cosmo|hel|helio|cmb|best|phot)|<z>|z_tonry",
+    "velocity": r"cz|v_?lg|cz_?(hel|cmb|lg)",
     "parallax": r"parallax|plx",
 }
 
 
 @dataclass(frozen=True)
 class Depth:
-    """How far: the column, its kind (a key of _DEPTH) and its values [N] in the kind's unit."""
+    """How far the objects are: the column, its kind (a key of _DEPTH), values [N] in km/s, mas or as stored."""
 
     column: Column
     kind: str
     values: np.ndarray
 
 
+@dataclass(frozen=True)
+class Placed:
+    """New columns name -> (values [N], meaning) as x, y, z; what they came from; the sentence that says so."""
+
+    columns: dict[str, tuple[np.ndarray, Column]]
+    used: tuple[str, str, str]
+    how: str
+
+
 def is_angle(name: str, column: Column) -> bool:
     """Whether a column is a sky coordinate, by its unit or its name."""
-    if column.unit and not column.unit.startswith("dex("):
-        unit = u.Unit(column.unit)
-        return unit.is_equivalent(u.deg) and unit > 1 * u.arcsec
-    return bool(re.fullmatch(f"{_RA}|{_DEC}", name.lower()))
+    if column.unit:
+        unit = _unit(column)
+        return unit is not None and unit.is_equivalent(u.deg) and unit > 1 * u.arcsec
+    return bool(re.fullmatch(f"{RIGHT_ASCENSION}|{DECLINATION}", name.lower()))
 
 
-def place(
-    table: pd.DataFrame, columns: dict[str, Column], roles: Roles, warnings: list[str]
-) -> tuple[Roles, dict[str, tuple[np.ndarray, Column]]]:
-    """Derive Cartesian columns where the catalog has sky coordinates only; warnings tell what was done or what is missing.
+def on_sky(position: tuple[str, ...], columns: dict[str, Column]) -> bool:
+    """Whether a position role starts with two sky coordinates."""
+    return len(position) >= 2 and all(is_angle(name, columns[name]) for name in position[:2])
 
-    Returns the roles, pointing at the new columns, and the new columns. A position role of (angle, angle, depth) chooses the
-    columns; the depth's unit says what it is (km/s a velocity, Mpc a distance, mas a parallax, none a redshift).
+
+def place(table: pd.DataFrame, columns: dict[str, Column], roles: Roles, warnings: list[str]) -> Placed | None:
+    """Derive Cartesian columns where a catalog has only sky coordinates; if it cannot, a warning says what is missing.
+
+    A position role of (angle, angle, depth) chooses the columns; the depth's unit says what it is (km/s a velocity, Mpc
+    a distance, mas a parallax, none a redshift), and what cannot be used raises InputError.
     """
-    chosen = len(roles.position) >= 2 and all(is_angle(name, columns[name]) for name in roles.position[:2])
+    chosen = on_sky(roles.position, columns)
     if roles.position and not chosen:
-        return roles, {}
-    if chosen:
-        ra, dec, *third = roles.position
-        depths = third
-    else:
-        ra, dec = (_first(pattern, table, columns) for pattern in (_RA, _DEC))
-        if not ra or not dec:
-            if not chosen:
-                warnings.append("No columns were recognised as positions; choose two or three of them.")
-            return roles, {}
-        depths = [
-            name for pattern in _DEPTH.values() for name in numeric_names(table) if re.fullmatch(pattern, name.lower())
-        ]
-    nowhere = roles.model_copy(update={"position": ()})
-    if not depths:
-        warnings.append(
-            f"'{ra}' and '{dec}' are places on the sky, but no distance, redshift, cz or parallax was recognised, so the catalog"
-            f" has no 3D positions; choose the position as ({ra}, {dec}, COLUMN) and give COLUMN its unit."
-        )
-        return nowhere, {}
-    try:
-        longitude, latitude = _angles(table[ra], columns[ra], True), _angles(table[dec], columns[dec], False)
-        depth = _depth(depths[0], table, columns)
-    except InputError as error:
-        if chosen:
-            raise
-        warnings.append(f"{error} Until then the catalog has no 3D positions.")
-        return nowhere, {}
-    distance, unit, how = _distance(depth, table, columns)
-    direction = (np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude))
-    names = _free_names(table)
-    added = {
-        name: (distance * part, Column(name, unit, 0, f"from {ra}, {dec} and {depth.column.name}", inferred=True))
-        for name, part in zip(names, direction, strict=True)
-    }
-    warnings.append(f"Positions {', '.join(names)} were derived from '{ra}', '{dec}' and '{depth.column.name}': {how}.")
-    used = {ra, dec, depth.column.name}
-    features = tuple(name for name in roles.features if name not in used)
-    return roles.model_copy(update={"position": names, "features": features}), added
-
-
-def _first(pattern: str, table: pd.DataFrame, columns: dict[str, Column]) -> str | None:
-    """The fitting column with the plainest name."""
-    names = [
-        name for name in map(str, table.columns) if re.fullmatch(pattern, name.lower()) and "err" not in name.lower()
-    ]
-    return min(names, key=len, default=None)
-
-
-def _free_names(table: pd.DataFrame) -> tuple[str, str, str]:
-    plain = ("x", "y", "z")
-    return ("x_sky", "y_sky", "z_sky") if {"x", "y", "z"} & {str(name).lower() for name in table.columns} else plain
-
-
-def _angles(values: pd.Series, column: Column, hours_possible: bool) -> np.ndarray:
-    """Radians [N]. Raises InputError where hours and degrees cannot be told apart."""
-    name = column.name
-    unit = u.Unit(column.unit) if column.unit else None
-    if values.dtype.kind not in "iuf":
+        return None
+    names = list(map(str, table.columns))
+    ra, dec = roles.position[:2] if chosen else (_plainest(RIGHT_ASCENSION, names), _plainest(DECLINATION, names))
+    if not ra or not dec:
+        warnings.append("No columns were recognised as positions; choose two or three of them.")
+        return None
+    depths = list(roles.position[2:]) if chosen else _depth_names(table, columns, bool(columns[ra].unit))
+    reason = "no distance, redshift, cz or parallax was recognised"
+    for name in depths:
         try:
-            text = values.astype(str).str.strip()
-            assumed = unit or (u.hourangle if hours_possible else u.deg)
-            return Angle(text.to_numpy(dtype=str), unit=assumed).rad
-        except (ValueError, TypeError, u.UnitsError) as error:
+            longitude = _radians(table[ra], columns[ra], right_ascension=True)
+            latitude = _radians(table[dec], columns[dec], right_ascension=False)
+            depth = _depth(name, table, columns)
+            distance, unit, how = _WAYS[depth.kind](depth)
+        except InputError as error:
+            if chosen:
+                raise
+            reason = str(error).rstrip(".")
+            continue
+        axes = MARKED if set(PLAIN) & {name.lower() for name in names} else PLAIN
+        flat = np.cos(latitude)
+        direction = (flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude))
+        added = {
+            axis: (distance * part, Column(axis, unit, 0, f"from {ra}, {dec} and {name}", inferred=True))
+            for axis, part in zip(axes, direction, strict=True)
+        }
+        how = f"Positions {', '.join(axes)} were derived from '{ra}', '{dec}' and '{name}': {how}."
+        warnings.append(how)
+        return Placed(added, (ra, dec, name), how)
+    warnings.append(
+        f"'{ra}' and '{dec}' are places on the sky without a distance, so the catalog has no 3D positions: {reason};"
+        f" or choose the position as ({ra}, {dec}, a column of distances, redshifts or velocities with its unit)."
+    )
+    return None
+
+
+def _plainest(pattern: str, names: list[str]) -> str:
+    fitting = [name for name in names if re.fullmatch(pattern, name.lower()) and "err" not in name.lower()]
+    return min(fitting, key=len, default="")
+
+
+def _unit(column: Column) -> u.UnitBase | None:
+    return u.Unit(column.unit) if column.unit and not column.unit.startswith("dex(") else None
+
+
+def _depth_names(table: pd.DataFrame, columns: dict[str, Column], units_stated: bool) -> list[str]:
+    """Columns that may say how far, best first. Distances without a unit come last, or not at all where the file states
+    units elsewhere: Gaia's cone searches call the angle to their centre `dist`."""
+    fitting = [
+        (kind == "distance" and not columns[name].unit, name)
+        for kind, pattern in _DEPTH.items()
+        for name in numeric_names(table)
+        if re.fullmatch(pattern, name.lower())
+        and not is_angle(name, columns[name])
+        and not (kind == "distance" and units_stated and not columns[name].unit)
+    ]
+    return [name for _, name in sorted(fitting, key=lambda pair: pair[0])]
+
+
+def _radians(values: pd.Series, column: Column, right_ascension: bool) -> np.ndarray:
+    """Angles [N]. Raises InputError where hours and degrees cannot be told apart."""
+    name, unit = column.name, _unit(column)
+    if values.dtype.kind in "iuf":
+        numbers = values.to_numpy(dtype=np.float64)
+        finite = numbers[np.isfinite(numbers)]
+        if unit is not None:
+            return numbers * float(unit.to(u.rad))
+        if right_ascension and len(finite) and finite.min() >= 0 and finite.max() <= 24 and np.ptp(finite) > 12:
             raise InputError(
-                f"Column '{name}' is not an angle that can be read; write it in degrees or as hours minutes seconds."
-            ) from error
-    numbers = values.to_numpy(dtype=np.float64)
-    if unit is not None:
-        return numbers * float(unit.to(u.rad))
-    if (
-        hours_possible
-        and np.nanmin(numbers) >= 0
-        and np.nanmax(numbers) <= 24
-        and np.ptp(numbers[np.isfinite(numbers)]) > 12
-    ):
+                f"'{name}' runs from 0 to 24, which may be hours or degrees; set its unit to 'hourangle' or 'deg'."
+            )
+        return np.deg2rad(numbers)
+    text = values.astype(str).str.strip()
+    try:
+        if not text.str.contains(r"\d[\s:hd]+\d").all():
+            raise ValueError("not sexagesimal")
+        # Sexagesimal right ascensions are in hours by convention.
+        angle = Angle(text.to_numpy(dtype=str), unit=unit or (u.hourangle if right_ascension else u.deg))
+        if right_ascension and np.max(angle.deg) > 360.5:
+            raise ValueError("beyond 24 hours")
+        return angle.rad
+    except (ValueError, TypeError, u.UnitsError) as error:
         raise InputError(
-            f"'{name}' runs from 0 to 24 without a unit, hours or degrees; set its unit to 'hourangle' or 'deg'."
-        )
-    return np.deg2rad(numbers)
+            f"Column '{name}' is not an angle that can be read; write it in degrees or like '14 29 42.95'."
+        ) from error
 
 
 def _depth(name: str, table: pd.DataFrame, columns: dict[str, Column]) -> Depth:
-    column = columns[name]
-    unit = u.Unit(column.unit) if column.unit and not column.unit.startswith("dex(") else None
-    values = table[name]
+    column, unit, values = columns[name], _unit(columns[name]), table[name]
     if values.dtype.kind not in "iuf":
         raise InputError(f"Column '{name}' holds text, so it gives no distance.")
     numbers = values.to_numpy(dtype=np.float64)
-    by_unit: tuple[tuple[str, u.UnitBase], ...] = (("velocity", u.km / u.s), ("parallax", u.mas), ("distance", u.Mpc))
-    for kind, wanted in by_unit:
-        if unit is not None and unit.is_equivalent(wanted) and not unit.is_equivalent(u.dimensionless_unscaled):
-            return Depth(column, kind, numbers * (float(unit.to(wanted)) if kind != "distance" else 1.0))
+    if unit is not None and unit.is_equivalent(u.km / u.s):
+        return Depth(column, "velocity", numbers * float(unit.to(u.km / u.s)))
+    if unit is not None and unit.is_equivalent(u.Mpc):
+        return Depth(column, "distance", numbers)
     kind = next((kind for kind, pattern in _DEPTH.items() if re.fullmatch(pattern, name.lower())), "")
+    if unit is not None and unit.is_equivalent(u.mas) and unit <= 1 * u.arcsec:
+        kind, numbers = "parallax", numbers * float(unit.to(u.mas))
     if not kind:
         raise InputError(
-            f"What '{name}' measures is not known; give its unit (km/s, Mpc, kpc, pc or mas), or rename a redshift to 'z'."
+            f"What '{name}' measures is not known; give its unit (km/s, Mpc, kpc, pc or mas) or call a redshift 'z'."
         )
+    if kind == "parallax":
+        _check_parallax(name, numbers, table)
     return Depth(column, kind, numbers)
 
 
-def _distance(depth: Depth, table: pd.DataFrame, columns: dict[str, Column]) -> tuple[np.ndarray, str, str]:
-    return _WAYS[depth.kind](depth, table)
+def _check_parallax(name: str, parallax: np.ndarray, table: pd.DataFrame) -> None:
+    """A parallax gives a distance only where it exceeds its error (Bailer-Jones 2015): most rows must be 3 sigma."""
+    error_name = next((c for c in (f"{name}_error", f"e_{name}", f"{name}_err", f"{name}err") if c in table), None)
+    error_name = error_name or next((c for c in ("plxerr", "plx_error", "e_Plx") if c in table), None)
+    if error_name is not None:
+        noisy = float(np.mean(~(parallax > 3 * table[error_name].to_numpy(dtype=np.float64))))
+    else:
+        noisy = 0.0 if np.mean(parallax > 0) > 0.8 else 1.0
+    if noisy > 0.5:
+        raise InputError(
+            f"'{name}' is below three times its error in {noisy:.0%} of the rows, too noisy for distances."
+        )
 
 
-def _from_redshift(depth: Depth, table: pd.DataFrame) -> tuple[np.ndarray, str, str]:
-    redshift = depth.values if depth.kind == "redshift" else depth.values / SPEED_OF_LIGHT
+def _from_redshift(depth: Depth) -> tuple[np.ndarray, str, str]:
+    redshift = depth.values if depth.kind == "redshift" else depth.values / SPEED_OF_LIGHT_KM_S
     good = np.isfinite(redshift) & (redshift > 0) & (redshift < 1000)
-    grid = np.concatenate([[0.0], np.geomspace(1e-6, max(float(redshift[good].max(initial=0.01)), 0.01), 4000)])
     distance = np.full(len(redshift), np.nan)
-    distance[good] = np.interp(redshift[good], grid, Planck18.comoving_distance(grid).to_value(u.Mpc))
+    if good.any():
+        distance[good] = Planck18.comoving_distance(redshift[good]).to_value(u.Mpc)
     what = "redshift" if depth.kind == "redshift" else "velocity cz"
-    how = f"comoving distances from the {what} with the Planck18 cosmology (h = {Planck18.h:.4f}), peculiar velocities included"
-    return distance, "Mpc", how + _lost(good, f"{what} is not positive")
+    how = f"comoving distance from the {what} with the Planck18 cosmology (h = {Planck18.h:.4f})"
+    return distance, "Mpc", how + _lost(good, what)
 
 
-def _from_parallax(depth: Depth, table: pd.DataFrame) -> tuple[np.ndarray, str, str]:
+def _from_parallax(depth: Depth) -> tuple[np.ndarray, str, str]:
     good = np.isfinite(depth.values) & (depth.values > 0)
     distance = np.full(len(depth.values), np.nan)
     distance[good] = 1000.0 / depth.values[good]
-    return distance, "pc", "distance = 1/parallax (parallax in mas)" + _lost(good, "parallax is not positive")
+    return distance, "pc", "distance = 1/parallax, the parallax in mas" + _lost(good, "parallax")
 
 
-def _from_distance(depth: Depth, table: pd.DataFrame) -> tuple[np.ndarray, str, str]:
-    if not depth.column.unit:
-        return depth.values, "", "distances as given, in a unit the file does not state"
-    unit = u.Unit(depth.column.unit)
+def _from_distance(depth: Depth) -> tuple[np.ndarray, str, str]:
+    unit = _unit(depth.column)
+    if unit is None:
+        return depth.values, "", "distance as given, in a unit that the file does not state"
     goal = "pc" if unit <= 1.1 * u.pc else "Mpc"
-    return depth.values * float(unit.to(u.Unit(goal))), goal, f"distances as given, in {goal}"
+    return depth.values * float(unit.to(u.Unit(goal))), goal, f"distance as given, in {goal}"
 
 
-def _lost(good: np.ndarray, why: str) -> str:
-    return f"; {int((~good).sum()):,} rows have none because the {why}" if not good.all() else ""
+def _lost(good: np.ndarray, what: str) -> str:
+    return "" if good.all() else f"; {int((~good).sum()):,} rows have none because their {what} is not positive"
 
 
-_WAYS: dict[str, Callable[[Depth, pd.DataFrame], tuple[np.ndarray, str, str]]] = {
+_WAYS: dict[str, Callable[[Depth], tuple[np.ndarray, str, str]]] = {
     "redshift": _from_redshift,
     "velocity": _from_redshift,
     "parallax": _from_parallax,

@@ -1,6 +1,6 @@
 """Catalogs written as text: CSV, TSV, `;` or `|` separated, and columns separated by blanks, with or without a header.
 
-Understands the habits of the field's files: comment lines before, as or instead of the header (`# x y z`, `rel_pos(3)[kpc]`,
+Understands the habits of the field's files: comments before the header or in its place (`# x y z`, `rel_pos(3)[kpc]`,
 Rockstar's `scale(0)`), the table name CasJobs puts first, VizieR's rows of units and dashes, trailing separators.
 """
 
@@ -44,17 +44,17 @@ def read(path: Path, spec: CatalogSpec) -> RawCatalog:
     layout = _sniff(text, path.name)
     frame = _parse(text, layout, path.name)
     warnings = []
-    names = list(spec.names or layout.names or [])
-    if not names:
-        names = [f"col{k}" for k in range(1, layout.width + 1)]
+    names = layout.names or [""] * layout.width
+    if not layout.names and not spec.names:
         warnings.append(
-            f"The file has no header, so its columns are called col1 to col{layout.width}; name them and choose the positions."
+            f"The file has no header, so its columns are called col1 to col{layout.width};"
+            " name them and choose the positions."
         )
     builder = TableBuilder()
     for k, name in enumerate(names):
         values = frame.iloc[:, k]
-        if name.strip() or values.notna().any():  # else: the empty column after a trailing separator
-            builder.add(name, values, unit=layout.units[k] if k < len(layout.units) else "")
+        if name.strip() or values.notna().any() or k < layout.width - 1:  # else: nothing after a trailing separator
+            builder.add(name or f"col{k + 1}", values, unit=layout.units[k] if k < len(layout.units) else "")
     separator = _NAMES[layout.separator]
     return RawCatalog(
         table=builder.table(),
@@ -94,17 +94,17 @@ def _is_number(field: str) -> bool:
 
 
 def _sniff(text: str, file: str) -> Layout:
-    """Find the separator, header and first row of data from the first lines. Line numbers count from 0 here."""
+    """Find the separator, the header and the first row of data from the first lines."""
     content: list[tuple[int, str]] = []
     comments: list[str] = []
-    for number, line in enumerate(io.StringIO(text)):
+    for at, line in enumerate(io.StringIO(text)):
         if not line.strip():
             continue
         if _is_comment(line):
             if not content:
                 comments.append(line.strip())
             continue
-        content.append((number, line.rstrip("\n")))
+        content.append((at, line.rstrip("\n")))
         if len(content) > _SNIFFED_LINES:
             break
     if not content:
@@ -115,7 +115,9 @@ def _sniff(text: str, file: str) -> Layout:
         raise InputError(
             f"'{file}' has no column of numbers in its first {len(rows)} lines, so it does not look like a catalog."
         )
-    width = Counter(len(row) for row in (rows[1:] or rows)).most_common(1)[0][0]
+    width, alike = Counter(len(row) for row in (rows[1:] or rows)).most_common(1)[0]
+    if alike < 0.5 * len(rows[1:]):
+        raise InputError(f"The lines of '{file}' have unlike numbers of fields, so it does not look like a table.")
     if any(map(_is_number, rows[0])):  # no header among the rows: perhaps the last fitting comment names the columns
         named = [names for names in (_commented_names(comment, width) for comment in comments) if names]
         return Layout(separator, named[-1] if named else None, [], content[0][0], width)
@@ -128,8 +130,9 @@ def _sniff(text: str, file: str) -> Layout:
             first, units = k + 1, rows[1] if k == 2 else []
     if first >= len(rows):
         raise InputError(f"'{file}' has a header but no rows.")
-    if len(names) != width:
-        other = [fields for sep in (",", "\t", ";", "|", None) if len(fields := _fields(content[0][1], sep)) == width]
+    if len(names) != width or (separator is None and all(name.endswith(",") for name in names[:-1])):
+        apart = [_fields(content[0][1], mark) for mark in (",", "\t", ";", "|", None)]
+        other = [fields for fields in apart if len(fields) == width]
         if other:
             names = other[0]
         elif len(names) == width - 1 and all(len(row) == width and not row[-1] for row in rows[first:]):
@@ -137,10 +140,10 @@ def _sniff(text: str, file: str) -> Layout:
         elif len(names) == width + 1 and not names[-1]:
             names = names[:-1]
         else:
-            line = content[first][0] + 1
+            head, row = content[0][0] + 1, content[first][0] + 1
             raise InputError(
-                f"The header of '{file}' (line {content[0][0] + 1}) has {len(names)} names but the rows from line {line} on"
-                f" have {width} fields separated by {_NAMES[separator]}; mend the header."
+                f"The header of '{file}' (line {head}) has {len(names)} names but the rows from line {row} on have"
+                f" {width} fields separated by {_NAMES[separator]}; mend the header."
             )
     return Layout(separator, names, units, content[first][0], width)
 
@@ -185,7 +188,6 @@ def _parse(text: str, layout: Layout, file: str) -> pd.DataFrame:
     if any(f"\n{mark}" in text for mark in COMMENTS):
         kept = (line for number, line in enumerate(lines) if number >= skip and not _is_comment(line))
         lines, skip = io.StringIO("".join(kept)), 0
-    options = {"sep": layout.separator} if layout.separator else {"sep": r"\s+"}
     try:
         frame = pd.read_csv(
             lines,
@@ -197,15 +199,15 @@ def _parse(text: str, layout: Layout, file: str) -> pd.DataFrame:
             na_values=_MISSING,
             low_memory=False,
             float_precision="round_trip",
-            **options,
+            sep=layout.separator or r"\s+",
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
         _check_widths(text, layout, file)
         raise InputError(
             f"'{file}' is not a table that can be read: its quotation marks or separators do not match."
         ) from error
-    # pandas fills short rows up silently: look for them wherever the last column has a gap.
-    if frame.iloc[:, -1].isna().any():
+    # pandas fills short rows up and cuts a long first row without a word: look where that may have happened.
+    if frame.iloc[:, -1].isna().any() or len(next(_rows(text, layout))[1]) != layout.width:
         _check_widths(text, layout, file)
     for name in frame.columns:
         if frame[name].dtype.kind not in "biuf":

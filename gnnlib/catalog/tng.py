@@ -1,8 +1,8 @@
 """SUBFIND group catalogs of IllustrisTNG and its relatives (AREPO, Gadget-4): one HDF5 file or a folder of chunks.
 
-Units and meanings follow the TNG data specification (Nelson et al. 2019, and the group catalog fields listed at
-tng-project.org/data/docs/specifications): lengths in ckpc/h, masses in 1e10 Msun/h, and group numbers that count over the whole
-catalog, not over a file. The table has them in comoving Mpc and Msun with h removed.
+Units and meanings follow the TNG data specification (Nelson et al. 2019; tng-project.org/data/docs/specifications):
+lengths in ckpc/h, masses in 1e10 Msun/h, and group numbers that count over the whole catalog, not over a file. The
+table has them in comoving Mpc and Msun with h removed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class _Chunk:
 
 
 def is_group_catalog(file: h5py.File) -> bool:
-    return "Header" in file and "Ngroups_ThisFile" in file["Header"].attrs or ("Subhalo" in file and "Group" in file)
+    stated = "Header" in file and "Ngroups_ThisFile" in file["Header"].attrs
+    return stated or ("Subhalo" in file and "Group" in file)
 
 
 def chunk_files(folder: Path) -> list[Path]:
@@ -71,13 +72,23 @@ def chunk_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (_chunk_number(path), path.name))
 
 
+def read_folder(folder: Path, spec: CatalogSpec) -> RawCatalog:
+    """Read a folder of chunks, see `read`."""
+    files = chunk_files(folder)
+    if not files:
+        raise InputError(
+            f"The folder '{folder.name}' holds no .hdf5 file; choose a catalog file or a folder of SUBFIND chunks."
+        )
+    return read(files, spec)
+
+
 def read(files: list[Path], spec: CatalogSpec) -> RawCatalog:
     """Read one chunk or many; missing and empty ones are reported as warnings.
 
-    Row ids are chunk number x 10^7 + row in the chunk. Host columns (`Group_M_Crit200`, ...) and `is_central` are joined
-    where the group's row is among the files.
+    Row ids are chunk number x 10^7 + row in the chunk. Host columns (`Group_M_Crit200`, ...) and `is_central` are
+    joined where the group's row is among the files.
     """
-    chunks = [_read_chunk(path) for path in files]
+    chunks = [_open_chunk(path) for path in files]
     header = chunks[0].header
     for path, chunk in zip(files, chunks, strict=True):
         if (chunk.header["BoxSize"], chunk.header["Time"]) != (header["BoxSize"], header["Time"]):
@@ -133,8 +144,19 @@ def _chunk_number(path: Path) -> int:
     return int(found[1]) if found else 0
 
 
+def _open_chunk(path: Path) -> _Chunk:
+    try:
+        return _read_chunk(path)
+    except (OSError, RuntimeError, KeyError) as error:
+        raise InputError(f"The chunk '{path.name}' is damaged or cut short; copy it again.") from error
+
+
 def _read_chunk(path: Path) -> _Chunk:
     with h5py.File(path, "r") as file:
+        if not is_group_catalog(file):
+            raise InputError(
+                f"'{path.name}' is not a chunk of a SUBFIND group catalog; choose catalog files one by one."
+            )
         attributes = file["Header"].attrs if "Header" in file else {}
         header = {
             key: float(np.ravel(attributes.get(key, default))[0])
@@ -186,12 +208,13 @@ def _row_warnings(builder: TableBuilder) -> list[str]:
     stars, flag = builder.arrays.get("SubhaloMassType_stars"), builder.arrays.get("SubhaloFlag")
     if stars is not None and (none := int((stars == 0).sum())):
         warnings.append(
-            f"{none:,} of the {len(stars):,} subhalos in the files have stellar mass exactly 0, where log10 is not finite;"
+            f"{none:,} of the {len(stars):,} subhalos in the files have zero stellar mass, where log10 is not finite;"
             " keep the others with `SubhaloMassType_stars > 0`."
         )
     if flag is not None and (bad := int((~flag).sum())):
         warnings.append(
-            f"{bad:,} subhalos in the files have SubhaloFlag false (not of cosmological origin); keep the others with `SubhaloFlag`."
+            f"{bad:,} subhalos in the files have SubhaloFlag false (not of cosmological origin);"
+            " keep the others with `SubhaloFlag`."
         )
     return warnings
 
@@ -213,6 +236,7 @@ def _roles(builder: TableBuilder) -> dict[str, object]:
         "features": there("SubhaloMassType_dm", "SubhaloVmax", "SubhaloHalfmassRadType_dm"),
         "group": one("SubhaloGrNr"),
         "central": one("is_central"),
+        "row_id": None,
     }
 
 
@@ -270,7 +294,7 @@ def _join_hosts(builder: TableBuilder, chunks: list[_Chunk], h: float) -> list[s
         description="1 for the first subhalo of its group, NaN where unknown",
     )
     return [
-        f"{int((~joined).sum()):,} subhalos belong to groups that are not among the files; their host columns are missing."
+        f"{int((~joined).sum()):,} subhalos belong to groups that are not in the files; their host columns are missing."
     ]
 
 
@@ -288,11 +312,10 @@ def _runs(chunks: list[_Chunk]) -> list[list[_Chunk]]:
 def _offsets(number: np.ndarray, first_sub: np.ndarray, counts: np.ndarray, whole: bool) -> tuple[int, int] | None:
     """(number of the first group, number of the first subhalo) of a run of chunks in the whole catalog.
 
-    number: SubhaloGrNr [S]. first_sub, counts: GroupFirstSub and GroupNsubs [G]. A run from chunk 0 starts at (0, 0). Elsewhere
-    some stretch of equal `number` must be the first populated group; the answer is the one that agrees with every group.
+    number: SubhaloGrNr [S]. first_sub, counts: GroupFirstSub and GroupNsubs [G]. A run from chunk 0 starts at (0, 0).
+    Elsewhere some stretch of equal `number` must be the first populated group: the answer is the one stretch that
+    agrees with every group, or None where that leaves a choice.
     """
-    if whole:
-        return 0, 0
     populated = np.flatnonzero(counts > 0)
     if not len(populated):
         return None
@@ -301,6 +324,8 @@ def _offsets(number: np.ndarray, first_sub: np.ndarray, counts: np.ndarray, whol
     for start in starts[:1000]:
         first_group = int(number[start] - populated[0])
         first_subhalo = int(first_sub[populated[0]] - start)
+        if whole and (first_group, first_subhalo) != (0, 0):
+            continue
         rows = first_sub[populated] - first_subhalo
         inside = (rows >= 0) & (rows < len(number))
         if first_group >= 0 and np.array_equal(number[rows[inside]], populated[inside] + first_group):
