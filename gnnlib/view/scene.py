@@ -141,6 +141,7 @@ def catalog_scene(
         size_by=size_by,
         edge_colors=None,
         details=details,
+        placeless=len(positions) - len(finite),
     )
 
 
@@ -156,6 +157,7 @@ def _scene(
     node_colors: Colors | None,
     size_by: str | np.ndarray | None,
     details: tuple[str, ...],
+    placeless: int = 0,
     **rest: object,
 ) -> Scene:
     n_nodes = len(positions)
@@ -178,7 +180,7 @@ def _scene(
         has_box=box is not None,
         n_nodes=n_nodes,
         n_edges=n_edges,
-        caption=_caption(len(kept), n_nodes, len(edges), n_edges),
+        caption=_caption(len(kept), n_nodes, len(edges), n_edges, placeless),
         node_colors=None if node_colors is None else node_colors.take(kept),
         node_sizes=None if size_by is None else _sizes(size_by)[kept],
         details=tuple((_label(catalog, name), _named(catalog, name)[kept]) for name in details),
@@ -278,10 +280,13 @@ def _node_colors(catalog: Catalog | None, color_by: str | Colors | None) -> Colo
     return color_by
 
 
-def _caption(nodes: int, all_nodes: int, edges: int, all_edges: int) -> str:
+def _caption(nodes: int, all_nodes: int, edges: int, all_edges: int, placeless: int) -> str:
+    """What is not drawn and why, in plain words; empty where everything is."""
     parts = []
     if nodes < all_nodes:
         parts.append(f"{nodes:,} of {all_nodes:,} nodes")
     if edges < all_edges:
         parts.append(f"{edges:,} of {all_edges:,} edges")
-    return f"showing {' and '.join(parts)}, a random subset" if parts else ""
+    subset = ", a random subset" if nodes < all_nodes - placeless or edges < all_edges else ""
+    unknown = f"; {placeless:,} {'has' if placeless == 1 else 'have'} no finite position" if placeless else ""
+    return f"showing {' and '.join(parts)}{subset}{unknown}" if parts else ""

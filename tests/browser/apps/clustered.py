@@ -9,7 +9,7 @@ from gnnlib.graph.graph import Graph, GraphSpec
 
 
 def clustered_graph(n: int, box: float, radius: float, seed: int) -> tuple[Graph, np.ndarray]:
-    """A graph of n points on filaments between clusters in a periodic box, and a log mass for each. Row ids from 1000."""
+    """A graph of n points on filaments between clusters in a periodic box, and their log masses. Row ids from 1000."""
     rng = np.random.default_rng(seed)
     centres = rng.random((max(4, n // 60), 3)) * box
     ends = cKDTree(centres, boxsize=box).query(centres, k=4)[1]
