@@ -242,7 +242,7 @@ def infer_roles(table: pd.DataFrame) -> dict[str, object]:
         if name not in taken
         and not _NOT_FEATURE.fullmatch(name.lower())
         and table[name].notna().mean() > 0.5
-        and table[name].nunique() > 1
+        and table[name].min() < table[name].max()
     )
     return roles
 

@@ -78,7 +78,7 @@ def test_arithmetic_agrees_with_numpy(text: str, expected: np.ndarray) -> None:
         ("zero_one & n > 1", F & (N > 1)),
         ("kind == 'E'", np.array([True, False, True, False, False])),
         ('kind != "E"', ~np.array([True, False, True, False, False])),
-        ("id == 1237648703509102769", IDS == IDS[0]),
+        ("id == 1237648703509102769", IDS[0] == IDS),
         ("f", F),
         ("NOT f", ~F),
     ],

@@ -52,9 +52,7 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
         frame.to_parquet(path)
     elif suffix == ".vot":
         table.write(path, format="votable")
-    elif suffix == ".ecsv":
-        table.write(path)
-    elif suffix == ".fits":
+    elif suffix in (".ecsv", ".fits"):
         table.write(path)
     elif suffix == ".hdf5":
         with h5py.File(path, "w") as file:
