@@ -1,0 +1,30 @@
+"""Small random graphs for the model tests: receiver-sorted or not, with isolated nodes and explicit self-loops."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gnnlib.models.spec import ModelSpec
+
+N_FEATURES, N_EDGE_FEATURES = 3, 4
+SMALL = {"hidden": 16, "latent": 8, "heads": 2, "unshared": 2, "depth": 2}
+
+
+def small_spec(name: str, **fields: object) -> ModelSpec:
+    return ModelSpec.model_validate({"name": name, **SMALL, **fields})
+
+
+def random_graph(
+    n: int = 40, m: int = 150, seed: int = 0, self_loops: bool = False, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor]:
+    """x [n, F], edge_index [2, M], edge_attr [M, D]; no duplicate edges, and the last five nodes have none at all."""
+    generator = torch.Generator().manual_seed(seed)
+    pairs = torch.cartesian_prod(torch.arange(n - 5), torch.arange(n - 5))
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    edge_index = pairs[torch.randperm(len(pairs), generator=generator)[:m]].T
+    if self_loops:
+        edge_index = torch.cat([edge_index, torch.arange(n - 5).expand(2, -1)], dim=1)
+    edge_index = edge_index[:, torch.argsort(edge_index[1], stable=True)]
+    x = torch.randn(n, N_FEATURES, generator=generator, dtype=dtype)
+    return x, edge_index, torch.randn(edge_index.shape[1], N_EDGE_FEATURES, generator=generator, dtype=dtype)
