@@ -14,16 +14,17 @@ from pages._sidebar import plain
 
 
 def node_card(run: Run, rows: Catalog, graph: Graph, predictions: pd.DataFrame, attention: np.ndarray | None) -> None:
-    """The object selected last. attention: one value an edge of the graph, NaN where unknown, or None."""
+    """The object selected last, else the one with the largest residual.
+
+    attention: one value an edge of the graph, NaN where unknown, or None.
+    """
     places = _session.selected_rows(rows.row_ids)
     with st.container(border=True):
-        if not len(places):
-            st.subheader("No object selected", anchor=False)
-            st.caption("Click one in the picture, in the plot or in the table; Shift-click adds, Esc clears.")
-            return
-        at = int(places[-1])
+        at = int(places[-1]) if len(places) else int(np.nanargmax(np.abs(predictions["residual"])))
         row = predictions.iloc[at]
         st.subheader(f"Row {plain(rows.row_ids[at])}", anchor=False)
+        if not len(places):
+            st.caption("The largest residual. Click another object in the picture, in a plot or in the table.")
         with st.container(horizontal=True, gap="medium"):
             sigma = "" if not np.isfinite(row["sigma"]) else f" ± {row['sigma']:.3f}"
             st.metric("Prediction", f"{row['prediction']:.3f}{sigma}", width="content")
@@ -42,11 +43,11 @@ def node_card(run: Run, rows: Catalog, graph: Graph, predictions: pd.DataFrame, 
         left, right = st.columns(2)
         with left:
             st.caption("Its row")
-            st.dataframe(own_row(rows, at), hide_index=True, height=230)
+            st.dataframe(own_row(rows, at), hide_index=True, height=250)
         with right:
             near = neighbours(graph, at, attention)
             st.caption(f"Its {len(near)} neighbours" + (" by attention" if attention is not None else " by separation"))
-            st.dataframe(near, hide_index=True, height=230)
+            st.dataframe(near, hide_index=True, height=250)
 
 
 def own_row(rows: Catalog, at: int) -> pd.DataFrame:

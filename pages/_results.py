@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from gnnlib.catalog.expressions import evaluate
 from gnnlib.catalog.table import Catalog
+from gnnlib.errors import InputError
 from gnnlib.explain.attention import ALL_HEADS, read_attention, relative, weights
 from gnnlib.graph.graph import Graph
 from gnnlib.training.baselines import BASELINES
@@ -44,7 +46,18 @@ def _outcome(run_id: str, moment: float) -> tuple[Catalog, Graph, pd.DataFrame]:
     rows = _session.catalog(spec.catalog)
     used = rows.take(np.isin(rows.row_ids, predictions["row_id"].to_numpy()))
     graph = build_graph(used, spec.graph)
+    _same_catalog(run_id, used, spec.target, predictions)
     return used, graph, predictions.set_index("row_id").reindex(used.row_ids)
+
+
+def _same_catalog(run_id: str, used: Catalog, target: str, predictions: pd.DataFrame) -> None:
+    """Raises InputError where the file is not the one the run was trained on: its rows have other targets."""
+    known = predictions.set_index("row_id")["truth"].reindex(used.row_ids).to_numpy()
+    now = np.asarray(evaluate(target, used), dtype=np.float64)
+    if len(used) != len(predictions) or not np.allclose(known, now, rtol=1e-4, atol=1e-6):
+        raise InputError(
+            f"The catalog has changed since run '{run_id}' was trained on it; train again, or open another run."
+        )
 
 
 def outcome(run: Run) -> tuple[Catalog, Graph, pd.DataFrame]:
@@ -73,7 +86,7 @@ def score_table(results: Mapping[str, Any], model: str, kind: str = "all") -> pd
         [
             {"model": name}
             | {
-                METRICS[metric][0]: f"{shown_metric(metric, value['mean'])} ± {_spread(metric, value['std'])}"
+                METRICS[metric][0]: with_spread(metric, value["mean"], value["std"])
                 for metric, value in metrics.items()
                 if metric in METRICS
             }
@@ -92,8 +105,11 @@ def scores(results: Mapping[str, Any], model: str, metric: str, kind: str = "all
     }
 
 
-def _spread(metric: str, value: float | None) -> str:
-    return shown_metric(metric, value).lstrip("+")
+def with_spread(name: str, mean: float | None, spread: float | None) -> str:
+    """`0.137 ± 0.005`, or a dash where the metric is not defined."""
+    if mean is None or spread is None:
+        return "–"
+    return f"{shown_metric(name, mean)} ± {shown_metric(name, spread).lstrip('+')}"
 
 
 def model_label(run: Run) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, node_edges
+from gnnlib.explain.attention import top_edges as strongest
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run
 from gnnlib.view import charts
@@ -138,7 +139,9 @@ def top_edges(run: Run, which: str, graph: Graph) -> None:
     """The edges of the selected object, the most attended first; a self-loop is marked."""
     places = _session.selected_rows(graph.row_ids)
     if not len(places):
-        st.subheader("Edges of one object", anchor=False)
+        st.subheader("Strongest preferences", anchor=False)
+        edges = strongest(_results.attention(run), 200, which)
+        st.dataframe(edges, hide_index=True, height=290)
         st.caption("Click an object in the picture to see whom it listened to.")
         return
     row_id = graph.row_ids[places[-1]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -50,7 +51,6 @@ def main() -> None:
 def form(rows: Catalog) -> None:
     from gnnlib.models.registry import MODELS
 
-    names = [str(name) for name in rows.table.columns]
     key = str(abs(hash(rows.spec.path)))
     with st.container(border=True):
         st.subheader("New run", anchor=False)
@@ -66,7 +66,7 @@ def form(rows: Catalog) -> None:
         )
         target = st.selectbox(
             "Target",
-            proposals(rows.roles.target, names),
+            options(rows, (rows.roles.target,) if rows.roles.target else ()),
             key=f"target_{key}",
             accept_new_options=True,
             persist_state="session",
@@ -74,8 +74,8 @@ def form(rows: Catalog) -> None:
         )
         features = st.multiselect(
             "Features",
-            list(dict.fromkeys([*rows.roles.features, *(n for n in names if n not in rows.roles.position)])),
-            [name for name in rows.roles.features if name != target],
+            options(rows, rows.roles.features),
+            [logarithm(rows, name) for name in rows.roles.features if logarithm(rows, name) != target],
             key=f"features_{key}",
             accept_new_options=True,
             persist_state="session",
@@ -123,8 +123,21 @@ def form(rows: Catalog) -> None:
             )
 
 
-def proposals(found: str | None, names: list[str]) -> list[str]:
-    return list(dict.fromkeys([*([found] if found else []), *names]))
+def logarithm(rows: Catalog, name: str) -> str:
+    """`log10(name)` for a positive column over more than a decade, else the name: the form in which it is best learnt."""
+    values = rows.values(name)
+    if not name.isidentifier() or values.dtype.kind not in "iuf":
+        return name
+    finite = values[np.isfinite(values)]
+    wide = finite.size and finite.min() > 0 and finite.max() > 10 * finite.min()
+    return f"log10({name})" if wide else name
+
+
+def options(rows: Catalog, first: tuple[str, ...]) -> list[str]:
+    """What can be chosen as target or feature: the columns found for it, in their best form, then all others."""
+    best = [logarithm(rows, name) for name in first]
+    others = [str(name) for name in rows.table.columns if name not in rows.roles.position]
+    return list(dict.fromkeys([*best, *others]))
 
 
 def architecture(model: str, preset: str, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

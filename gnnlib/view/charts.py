@@ -196,7 +196,7 @@ def parity(
     selected: Sequence[object] = (),
 ) -> go.Figure:
     """Prediction against truth on equal axes with the 1:1 line; `customdata` holds the row ids."""
-    figure = _figure(height=430)
+    figure = _figure(height=470)
     finite = np.isfinite(truth) & np.isfinite(prediction)
     span = np.concatenate([truth[finite], prediction[finite]]) if finite.any() else np.array([0.0, 1.0])
     low, high = float(span.min()), float(span.max())
@@ -212,7 +212,15 @@ def parity(
                 "colorscale": [list(stop) for stop in GLOW],
                 "cmin": float(np.quantile(known, 0.01)),
                 "cmax": float(np.quantile(known, 0.99)),
-                "colorbar": {"title": {"text": colour_label, "side": "right"}, "thickness": 10, "outlinewidth": 0},
+                "colorbar": {
+                    "title": {"text": colour_label, "side": "top", "font": {"size": 11}},
+                    "orientation": "h",
+                    "y": 1.0,
+                    "yanchor": "bottom",
+                    "thickness": 8,
+                    "len": 0.7,
+                    "outlinewidth": 0,
+                },
             }
     figure.add_scattergl(
         x=truth,
@@ -224,7 +232,7 @@ def parity(
         unselected={"marker": {"opacity": 0.75}},
         hovertemplate="row %{customdata}<br>truth %{x:.3f}<br>prediction %{y:.3f}<extra></extra>",
     )
-    figure.add_scatter(
+    figure.add_scattergl(
         x=limits, y=limits, mode="lines", line={"color": MUTED, "width": 1.2, "dash": "dash"}, hoverinfo="skip"
     )
     _mark(figure, truth, prediction, row_ids, selected)
@@ -313,11 +321,12 @@ def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, mod
 
 
 def _band(figure: go.Figure, x: object, low: object, median: object, high: object, colour: str) -> None:
+    """Median and band, in WebGL like the points, which would cover them otherwise."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    figure.add_scatter(x=x, y=low, **edge)
-    figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
-    figure.add_scatter(
+    figure.add_scattergl(x=x, y=low, **edge)
+    figure.add_scattergl(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
+    figure.add_scattergl(
         x=x,
         y=median,
         mode="lines",
@@ -337,7 +346,7 @@ def _mark(
     if not len(selected):
         return
     chosen = np.isin(np.asarray(row_ids), np.asarray(list(selected)))
-    figure.add_scatter(
+    figure.add_scattergl(
         x=np.asarray(x)[chosen],
         y=np.asarray(y)[chosen],
         mode="markers",
