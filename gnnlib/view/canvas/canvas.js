@@ -372,13 +372,13 @@ class View {
         const b = arrays.pairs[2 * edge + 1] & 0x7ffffff;
         if (!this.selected.has(a) && !this.selected.has(b)) return;
         lit.push(...this.segmentsOf(edge));
-        this.neighbours.add(a).add(b);
+        for (const end of [a, b]) if (!this.selected.has(end)) this.neighbours.add(end);
       };
       if (this.visible) this.visible.forEach(look);
       else for (let edge = 0; edge < within; edge++) look(edge);
     }
     this.list("lit", corners(lit, 6));
-    this.list("nodes", Uint32Array.from(new Set([...this.neighbours, ...places])));
+    this.list("nodes", Uint32Array.from([...this.neighbours, ...this.selected]));
     this.showFigures(lit.length);
     this.draw();
   }
@@ -878,10 +878,9 @@ class View {
       `${count(scene.nodes)} nodes` + (scene.all_edges ? ` · ${count(this.drawn)}${of} edges drawn` : "");
     this.caption.textContent = scene.caption;
     this.chosen.hidden = !this.selection.length;
-    const neighbours = [...this.neighbours].filter((place) => !this.selected.has(place)).length;
     const what = this.selection.length === 1 ? `selected ${this.selection[0]}` : `${this.selection.length} selected`;
     const missing = this.selection.length && !this.selected.size ? ", not drawn here" : "";
-    this.chosenText.textContent = what + (scene.edges && !missing ? ` · ${count(neighbours)} neighbours` : missing);
+    this.chosenText.textContent = what + (scene.edges && !missing ? ` · ${count(this.neighbours.size)} neighbours` : missing);
     this.canvas.setAttribute(
       "aria-label",
       `3D view of a graph: ${this.figures.textContent}. ${scene.caption} ${this.selection.length ? this.chosenText.textContent : ""} ` +
@@ -1109,7 +1108,7 @@ class View {
   /** What tests and curious people may ask: window.__filament[key].report() and .screen(row id). */
   publish() {
     const where = (window.__filament ??= {});
-    this.reporter ??= { view: this,
+    this.reporter ??= {
       report: () => ({
         nodes: this.scene?.nodes ?? 0,
         edges: this.scene?.edges ?? 0,
