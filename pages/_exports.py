@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 import streamlit as st
@@ -30,7 +31,7 @@ def downloads(label: str, stem: str, table: Callable[[], pd.DataFrame]) -> None:
         for extension, mime in FORMATS.items():
             st.download_button(
                 extension.capitalize() if extension == "parquet" else "CSV",
-                lambda extension=extension: _packed(table(), extension),
+                partial(_packed, table, extension),
                 file_name=f"{stem}.{extension}",
                 mime=mime,
                 icon=":material/download:",
@@ -39,7 +40,8 @@ def downloads(label: str, stem: str, table: Callable[[], pd.DataFrame]) -> None:
             )
 
 
-def _packed(table: pd.DataFrame, extension: str) -> bytes:
+def _packed(make: Callable[[], pd.DataFrame], extension: str) -> bytes:
+    table = make()
     if extension == "csv":
         return table.to_csv(index=False).encode()
     buffer = io.BytesIO()

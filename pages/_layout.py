@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,10 +32,10 @@ def next_step(page: str, label: str, icon: str) -> None:
             st.switch_page(page)
 
 
-def number_columns(table: pd.DataFrame) -> dict[str, object]:
+def number_columns(table: pd.DataFrame) -> dict[str, Any]:
     """Column settings that write very large and very small numbers, such as masses, with a power of ten."""
-    found: dict[str, object] = {}
-    for name in table.select_dtypes("floating").columns:
+    found: dict[str, Any] = {}
+    for name in (name for name, kind in table.dtypes.items() if kind.kind == "f"):
         sizes = np.abs(table[name].to_numpy(dtype=np.float64))
         sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
         if sizes.size and (sizes.max() >= 1e7 or sizes.max() < 1e-3):

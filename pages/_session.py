@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SAMPLE = CatalogSpec(path="sample")
 DEMO_RUN = "demo"
+EDGES_SHOWN = 12_000_000  # directed; above it a page would wait for minutes and need gigabytes
 _SPECS: dict[str | type, Any] = {
     CatalogSpec: lambda spec: spec.model_dump_json(),
     GraphSpec: lambda spec: spec.model_dump_json(),
@@ -129,6 +130,11 @@ def selected_rows(row_ids: np.ndarray) -> np.ndarray:
     return np.array([place[row_id] for row_id in selection() if row_id in place], dtype=np.int64)
 
 
+def selected_ids(row_ids: np.ndarray) -> list[int | str]:
+    """Those of `row_ids` that are selected: what a canvas can show."""
+    return row_ids[selected_rows(row_ids)].tolist()
+
+
 @contextmanager
 def explained() -> Iterator[None]:
     """Show what is wrong with the input as a sentence, and end the page there."""
@@ -161,8 +167,18 @@ def catalog(spec: CatalogSpec | None = None) -> Catalog:
 @st.cache_resource(max_entries=4, show_spinner="Building the graph", hash_funcs=_SPECS)
 def _graph(spec: CatalogSpec, changed: float, how: GraphSpec) -> Graph:
     from gnnlib.graph.build import build_graph
+    from gnnlib.graph.neighbors import count_edges, inside_box
 
-    return build_graph(_catalog(spec, changed), how)
+    rows = _catalog(spec, changed)
+    box = rows.box if (rows.periodic if how.periodic is None else how.periodic) else None
+    if how.method == "radius" and how.radius and (box is None or how.radius <= box.min() / 2):
+        edges = count_edges(inside_box(rows.positions(), box), how.radius, box)
+        if edges > EDGES_SHOWN:
+            raise InputError(
+                f"A linking length of {how.radius:.4g} gives some {edges / 1e6:,.0f} million edges, more than the "
+                f"{EDGES_SHOWN / 1e6:.0f} million that the pages show; choose a shorter one, or use the command line."
+            )
+    return build_graph(rows, how)
 
 
 def graph(spec: CatalogSpec | None = None, how: GraphSpec | None = None) -> Graph:

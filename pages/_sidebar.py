@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from gnnlib.catalog.table import CatalogSpec
@@ -10,7 +12,13 @@ from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.run import Run, list_runs
 from pages import _session
 
-STATES = {"queued": "gray", "running": "orange", "finished": "green", "cancelled": "gray", "failed": "red"}
+STATES: dict[str, Literal["gray", "orange", "green", "red"]] = {
+    "queued": "gray",
+    "running": "orange",
+    "finished": "green",
+    "cancelled": "gray",
+    "failed": "red",
+}
 
 
 @st.fragment(key="in-view")

@@ -123,7 +123,7 @@ def canvas(run: Run, which: str, relative: bool) -> None:
         scene,
         key=f"attention_canvas_{relative}",
         height=600,
-        selection=_session.selection(),
+        selection=_session.selected_ids(scene.row_ids),
         attention_control=(min(low, 0.0), high, low),
         camera="main",
     )

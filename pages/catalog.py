@@ -25,7 +25,7 @@ def main() -> None:
         source = st.segmented_control(
             "Source",
             list(SOURCES),
-            format_func=SOURCES.get,
+            format_func=SOURCES.__getitem__,
             default=current_source(),
             required=True,
             key="source",

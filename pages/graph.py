@@ -23,7 +23,7 @@ from pages._sidebar import plain
 if TYPE_CHECKING:
     from gnnlib.graph.diagnostics import RadiusSweep
 
-METHODS = {"radius": "Linking length", "knn": "Nearest neighbours"}
+METHODS = {"radius": "Radius", "knn": "k nearest"}
 EDGE_FEATURES = {"length": "length", "cosines": "cosines", "relative_velocity": "relative velocity"}
 PLAIN = "nothing"
 
@@ -128,7 +128,7 @@ def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
             scene,
             key="graph_canvas",
             height=600,
-            selection=_session.selection(),
+            selection=_session.selected_ids(scene.row_ids),
             radius_control=(0.0, reach(spec), spec.radius or 0.0),
             camera="main",
         )
@@ -137,7 +137,9 @@ def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
             _session.show_graph(spec)
     else:
         scene = scene_of(rows.spec, _session.stamp(rows.spec), spec, colour)
-        state = graph_canvas(scene, key="graph_canvas_knn", height=600, selection=_session.selection(), camera="main")
+        state = graph_canvas(
+            scene, key="graph_canvas_knn", height=600, selection=_session.selected_ids(scene.row_ids), camera="main"
+        )
     _session.select(state.selected)
     if scene.caption:
         st.caption(f":material/info: {scene.caption.capitalize()}; the figures are of the whole graph.")
@@ -151,9 +153,13 @@ def wide_spec(spec: GraphSpec, radius: float) -> GraphSpec:
 
 def reach(spec: GraphSpec) -> float:
     """The largest linking length at hand: what is suggested for the catalog, or a little more than the one in view."""
-    largest = _session.radius_range(spec.periodic)[1]
-    radius = spec.radius or 0.0
-    return largest if radius <= largest else float(f"{1.25 * radius:.2g}")
+    largest, radius = _session.radius_range(spec.periodic)[1], spec.radius or 0.0
+    if radius <= largest:
+        return largest
+    rows = _session.catalog()
+    wraps = rows.box is not None and (rows.periodic if spec.periodic is None else spec.periodic)
+    half = float(rows.box.min()) / 2 if wraps and rows.box is not None else np.inf
+    return max(radius, min(float(f"{1.25 * radius:.2g}"), half))
 
 
 def degrees(spec: GraphSpec, sweep: RadiusSweep | None) -> np.ndarray:
@@ -192,7 +198,7 @@ def control_panel(rows: Catalog) -> str | None:
     st.segmented_control(
         "Join by",
         list(METHODS),
-        format_func={"radius": "Radius", "knn": "k nearest"}.get,
+        format_func=METHODS.__getitem__,
         required=True,
         key="graph_method",
         on_change=rebuild,

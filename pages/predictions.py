@@ -72,7 +72,9 @@ def scene_of(run_id: str, moment: float) -> Scene:
 def residual_map(run: Run, rows: Catalog) -> None:
     st.subheader("Residuals in space", anchor=False)
     scene = scene_of(run.id, _results.written(run))
-    state = graph_canvas(scene, key="residual_canvas", height=470, selection=_session.selection(), camera="main")
+    state = graph_canvas(
+        scene, key="residual_canvas", height=470, selection=_session.selected_ids(scene.row_ids), camera="main"
+    )
     take(state.selected)
     if scene.caption:
         st.caption(scene.caption.capitalize())
@@ -112,7 +114,7 @@ def residuals(rows: Catalog, predictions: pd.DataFrame, target: str) -> None:
         values = np.asarray(rows.values(column), dtype=np.float64)
         positive = bool(np.nanmin(values) > 0)
         wide = positive and np.nanmax(values) / np.nanmin(values) > 300
-        log = st.toggle("log", value=wide, key=f"residual_log_{column}", disabled=not positive)
+        log = st.toggle("log", value=bool(wide), key=f"residual_log_{column}", disabled=not positive)
     label = rows.columns[column].label
     part = sample(predictions, rows)
     figure = charts.residual_against(
@@ -165,7 +167,7 @@ def comparison(run: Run) -> None:
             "Objects",
             kinds,
             default=kind,
-            format_func=_results.KINDS.get,
+            format_func=_results.KINDS.__getitem__,
             required=True,
             key="score_kind",
             label_visibility="collapsed",

@@ -124,7 +124,7 @@ def form(rows: Catalog) -> None:
 
 
 def logarithm(rows: Catalog, name: str) -> str:
-    """`log10(name)` for a positive column over more than a decade, else the name: the form in which it is best learnt."""
+    """`log10(name)` for a positive column over more than a decade, else the name: what is best learnt."""
     values = rows.values(name)
     if not name.isidentifier() or values.dtype.kind not in "iuf":
         return name
@@ -205,7 +205,12 @@ def cross_validation(rows: Catalog, chosen: dict[str, Any], preset: str, depth: 
     """How the rows are divided into test, train and buffer."""
     fallback = {name: field.default for name, field in RunSpec.model_fields.items()} | chosen
     split = st.segmented_control(
-        "Split", list(SPLITS), default=fallback["split"], format_func=SPLITS.get, required=True, key=f"split_{preset}"
+        "Split",
+        list(SPLITS),
+        default=fallback["split"],
+        format_func=SPLITS.__getitem__,
+        required=True,
+        key=f"split_{preset}",
     )
     if split == "random":
         st.warning(SPLIT_MEANINGS[split], icon=":material/warning:")
@@ -318,7 +323,7 @@ def monitor(run_id: str, was_active: bool) -> None:
                 st.button("Cancel", icon=":material/stop_circle:", key="cancel", on_click=stop, args=(run_id,))
         if active:
             left = f", about {duration(status.eta_s)} left" if status.eta_s else ""
-            st.progress(min(max(status.progress, 0.0), 1.0), f"{status.message}{left}")
+            st.progress(min(max(status.progress, 0.0), 1.0), f"{status.message.rstrip('.')}{left}")
         elif status.state in ("failed", "damaged"):
             st.error(status.message)
         elif status.state == "cancelled":

@@ -1,0 +1,282 @@
+"""Every page says something true at first sight, and what cannot be used is answered with one sentence."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from gnnlib.training.run import Run, create_run
+from gnnlib.training.spec import RunSpec
+
+Session = Callable[..., AppTest]
+TITLES = {"": "Graph", "catalog": "Catalog", "train": "Train", "predictions": "Predictions", "attention": "Attention"}
+
+
+def table(rows: int = 300, seed: int = 1) -> pd.DataFrame:
+    """A small catalog in an open cube of 20 Mpc."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.uniform(0, 20, (rows, 3)), columns=["x", "y", "z"])
+    frame["halo_mass"] = 10 ** rng.uniform(11, 14, rows)
+    frame["stellar_mass"] = frame["halo_mass"] ** 0.7 * 10 ** rng.normal(0, 0.1, rows)
+    return frame
+
+
+@pytest.fixture
+def small_catalog(data_folder: Path) -> Path:
+    path = data_folder / "small.csv"
+    table().to_csv(path, index=False)
+    return path
+
+
+def said(app: AppTest) -> str:
+    """Everything the page says in words."""
+    parts = [*app.markdown, *app.caption, *app.title, *app.subheader, *app.info, *app.warning]
+    return " ".join(element.value for element in parts)
+
+
+def figure(app: AppTest, label: str) -> str:
+    return next(metric.value for metric in app.metric if metric.label == label)
+
+
+def fine(app: AppTest) -> None:
+    assert not app.exception, app.exception[0].stack_trace
+    assert not app.error, app.error[0].value
+
+
+@pytest.mark.parametrize("page", list(TITLES))
+def test_the_first_view_of_a_page_works_before_a_click(session: Session, page: str) -> None:
+    app = session(page)
+    fine(app)
+    assert app.title[0].value == TITLES[page]
+    assert "Filament sample" in said(app)
+    assert any(button.key == "next_step" for button in app.button), "no next step"
+
+
+def test_the_first_page_draws_the_graph_with_its_figures(session: Session) -> None:
+    app = session()
+    assert len(app.get("bidi_component")) == 1
+    assert int(figure(app, "Nodes").replace(",", "")) > 1000
+    assert float(figure(app, "Mean degree")) > 1
+
+
+def test_a_radius_typed_in_changes_figures_sidebar_and_address(session: Session) -> None:
+    app = session()
+    before = int(figure(app, "Edges").replace(",", ""))
+    radius = app.number_input(key="graph_radius").value
+    app.number_input(key="graph_radius").set_value(radius / 2).run()
+    fine(app)
+    assert int(figure(app, "Edges").replace(",", "")) < before
+    assert f"{radius / 2:.4g} Mpc" in said(app)
+    assert float("".join(app.query_params["radius"])) == pytest.approx(radius / 2, rel=1e-3)
+
+
+def test_nearest_neighbours_give_every_node_its_k(session: Session) -> None:
+    app = session()
+    app.segmented_control(key="graph_method").set_value("knn").run()
+    app.number_input(key="graph_k").set_value(5).run()
+    fine(app)
+    assert figure(app, "Mean degree") == "5.00"
+    assert "5 nearest neighbours" in said(app)
+
+
+def test_too_many_edges_are_refused_in_one_sentence_and_the_page_stays(session: Session) -> None:
+    app = session()
+    app.number_input(key="graph_radius").set_value(90.0).run()
+    assert not app.exception
+    assert len(app.error) == 1 and "edges" in app.error[0].value
+    app.number_input(key="graph_radius").set_value(3.0).run()
+    fine(app)
+
+
+def test_a_link_shows_the_same_radius_and_selection(session: Session) -> None:
+    app = session("", radius="3.5", selected="17")
+    fine(app)
+    assert app.number_input(key="graph_radius").value == 3.5
+    assert "Row **17**" in said(app)
+
+
+@pytest.mark.parametrize("address", [{"run": "../../etc"}, {"run": "nothing"}, {"radius": "x"}, {"selected": "<b>,,"}])
+def test_a_damaged_link_is_survived(session: Session, address: dict[str, str]) -> None:
+    app = session("", **address)
+    fine(app)
+    assert app.title[0].value == "Graph"
+
+
+def test_the_catalog_page_proposes_the_roles_it_found(session: Session) -> None:
+    app = session("catalog")
+    values = {box.label: box.value for box in [*app.multiselect, *app.selectbox]}
+    assert values["Position"] == ["x", "y", "z"]
+    assert values["Mass"] == "halo_mass" and values["Target"] == "stellar_mass"
+
+
+def test_a_cut_is_counted_and_reaches_the_sidebar(session: Session) -> None:
+    app = session("catalog")
+    total = int(figure(app, "Rows").replace(",", ""))
+    cut = next(entry for entry in app.text_input if entry.label == "Keep rows where")
+    cut.set_value("is_central == 1").run()
+    fine(app)
+    assert 0 < int(figure(app, "Rows").replace(",", "")) < total
+    assert "is\\_central" in said(app)
+
+
+@pytest.mark.parametrize("expression", ["no_such_column > 1", "halo_mass >", "__import__('os').system('true')", "1 +"])
+def test_a_bad_cut_is_answered_with_one_sentence_and_changes_nothing(session: Session, expression: str) -> None:
+    app = session("catalog")
+    total = figure(app, "Rows")
+    cut = next(entry for entry in app.text_input if entry.label == "Keep rows where")
+    cut.set_value(expression).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert figure(app, "Rows") == total
+
+
+def test_a_catalog_is_read_by_path(session: Session, small_catalog: Path) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("path").run()
+    app.text_input(key="path").set_value("small.csv").run()
+    fine(app)
+    assert figure(app, "Rows") == "300"
+    app.switch_page("graph.py").run()
+    fine(app)
+    assert figure(app, "Nodes") == "300"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other.csv", "missing.csv"])
+def test_a_wrong_path_is_answered_with_one_sentence(session: Session, small_catalog: Path, path: str) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("path").run()
+    app.text_input(key="path").set_value(path).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Filament sample" in said(app)
+
+
+def test_an_upload_becomes_the_catalog_in_view(session: Session) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("upload").run()
+    buffer = io.BytesIO()
+    table().to_parquet(buffer)
+    app.file_uploader[0].set_value([("mine.parquet", buffer.getvalue(), "application/octet-stream")]).run()
+    fine(app)
+    assert figure(app, "Rows") == "300"
+    assert "mine" in said(app)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"just words\nand more words", b"x,y,z\n"])
+def test_a_bad_upload_is_answered_with_one_sentence(session: Session, content: bytes) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("upload").run()
+    app.file_uploader[0].set_value([("bad.csv", content, "text/csv")]).run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "Filament sample" in said(app)
+
+
+def test_a_box_that_is_no_number_is_refused(session: Session) -> None:
+    app = session("catalog")
+    next(entry for entry in app.text_input if entry.label.startswith("Box")).set_value("wide")
+    app.button(key="apply_scale").click().run()
+    assert not app.exception
+    assert len(app.error) == 1 and "wide" in app.error[0].value
+
+
+def test_training_starts_in_a_process_of_its_own_and_the_run_is_opened(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("gnnlib.training.worker.launch", launched.append)
+    app = session("train")
+    app.text_input(key="run_name").set_value("my first").run()
+    app.button(key="start").click().run()
+    fine(app)
+    assert len(launched) == 1
+    spec = launched[0].spec
+    assert spec.target == "log10(stellar_mass)" and "log10(halo_mass)" in spec.features
+    assert spec.graph.radius and spec.catalog.path == "sample"
+    assert "".join(app.query_params["run"]) == launched[0].id
+    assert any(button.key == "cancel" for button in app.button)
+
+
+def test_a_feature_that_is_a_position_is_refused(session: Session) -> None:
+    app = session("train")
+    features = next(box for box in app.multiselect if box.label == "Features")
+    target = next(box for box in app.selectbox if box.label == "Target").value
+    features.set_value([*features.value, target] if target in features.options else features.value).run()
+    features = next(box for box in app.multiselect if box.label == "Features")
+    features.set_value([]).run()
+    app.button(key="start").click().run()
+    assert not app.exception
+    assert len(app.error) == 1 and "features" in app.error[0].value
+
+
+@pytest.fixture
+def finished(tmp_path: Path, data_folder: Path, small_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run of the attention model on a small catalog, trained for a moment."""
+    from gnnlib.training.worker import execute
+
+    monkeypatch.setenv("FILAMENT_RUNS", str(tmp_path / "runs"))
+    run = create_run(
+        RunSpec.model_validate(
+            {
+                "catalog": {"path": str(small_catalog)},
+                "graph": {"radius": 3.0, "edge_features": ["length"]},
+                "target": "log10(stellar_mass)",
+                "features": ["log10(halo_mass)"],
+                "model": {"name": "attention", "hidden": 8, "latent": 4, "heads": 2},
+                "folds": 2,
+                "epochs": 2,
+                "buffer": 1.0,
+                "baselines": ["mean", "linear"],
+            }
+        )
+    )
+    execute(run)
+    return run
+
+
+def test_a_finished_run_is_shown_with_its_object_and_its_attention(session: Session, finished: Run) -> None:
+    app = session("predictions", run=finished.id)
+    fine(app)
+    assert figure(app, "RMSE") == f"{finished.results['metrics']['rmse']['mean']:.3f}"
+    predictions = finished.predictions.set_index("row_id")
+    worst = predictions["residual"].abs().idxmax()
+    assert any(header.value == f"Row {worst}" for header in app.subheader)
+    app.session_state.selection = ("7",)
+    app.run()
+    fine(app)
+    assert figure(app, "Truth") == f"{predictions['truth'][7]:.3f}"
+    app.switch_page("attention.py").run()
+    fine(app)
+    assert any(header.value == "Edges of row 7" for header in app.subheader)
+
+
+def test_a_run_of_a_catalog_that_has_changed_since_is_not_mixed_with_it(
+    session: Session, finished: Run, small_catalog: Path
+) -> None:
+    table(seed=2).to_csv(small_catalog, index=False)
+    app = session("predictions", run=finished.id)
+    assert not app.exception
+    assert len(app.error) == 1 and "changed" in app.error[0].value
+
+
+def test_a_run_without_attention_says_so_and_shows_the_way(session: Session, finished: Run) -> None:
+    (finished.folder / "attention.parquet").unlink()
+    app = session("attention", run=finished.id)
+    fine(app)
+    assert "keeps no attention" in said(app)
+    app.button(key="next_step").click().run()
+    assert app.title[0].value == "Train"
+
+
+def test_a_damaged_run_spoils_no_page(session: Session, finished: Run) -> None:
+    (finished.folder / "spec.json").write_text("{")
+    for page in TITLES:
+        app = session(page, run=finished.id)
+        assert not app.exception
+        assert app.title[0].value == TITLES[page]
