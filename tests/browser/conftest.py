@@ -1,4 +1,4 @@
-"""A real Chromium and a real server for the tests that need both; skipped where no Chromium is installed."""
+"""A real Chromium and a real server for the tests that need both."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[object]:
     """A launched Browser (Playwright), drawing WebGL in software."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    from playwright import sync_api
+
     with sync_api.sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("google-chrome") or playwright.chromium.executable_path
+        names = ("chromium", "chromium-browser", "google-chrome")
+        path = next(filter(None, map(shutil.which, names)), playwright.chromium.executable_path)
         if not Path(path).exists():
-            pytest.skip("no Chromium on this machine: install one, or run `playwright install chromium`")
+            pytest.fail(
+                "The browser tests need a Chromium: run `make browser`, `.venv/bin/playwright install chromium`, or on "
+                "Debian and Ubuntu `apt-get install chromium`."
+            )
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()

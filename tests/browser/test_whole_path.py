@@ -1,0 +1,182 @@
+"""The app as a person meets it, from a catalog to predictions and attention: on the sample and on real TNG chunks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import pytest
+
+pytestmark = pytest.mark.browser
+PROJECT = Path(__file__).resolve().parents[2]
+WAIT = 60_000
+TRAINED = 400_000
+TROUBLE = re.compile(r"Traceback|Something went wrong|Uncaught")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def address(serve: Callable[..., str], runs: Path) -> str:
+    folders = str(PROJECT.parent / "shared" / "data")
+    return serve(PROJECT / "app.py", FILAMENT_RUNS=str(runs), FILAMENT_DATA_DIRS=folders)
+
+
+@pytest.fixture
+def page(chromium: Any, address: str) -> Iterator[Any]:
+    """A new visitor on a laptop's screen; an error in the page's JavaScript fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(WAIT)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    yield page
+    assert not TROUBLE.search(page.inner_text("body"))
+    context.close()
+    assert not errors
+
+
+def settled(page: Any) -> None:
+    """Until the server has nothing more to say about the page."""
+    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=WAIT)
+    assert not TROUBLE.search(page.inner_text("body"))
+
+
+def open_page(page: Any, title: str) -> None:
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
+    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+    settled(page)
+
+
+def figure(page: Any, label: str) -> str:
+    """The value of the metric with this label."""
+    metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text(label, exact=True)).first
+    return metric.get_by_test_id("stMetricValue").inner_text()
+
+
+def drawn(page: Any, key: str) -> dict[str, Any]:
+    """The canvas's own report once it has drawn a frame."""
+    page.wait_for_function(f"() => window.__filament?.[{json.dumps(key)}]?.report().frames > 0", timeout=WAIT)
+    return page.evaluate(f"window.__filament[{json.dumps(key)}].report()")
+
+
+def start_training(page: Any, runs: Path) -> Path:
+    """Press the button, follow the progress to its end, and return the run's folder."""
+    before = set(runs.iterdir())
+    page.get_by_role("button", name="Start training").click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    page.reload()  # the run goes on without the page
+    page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
+    page.get_by_role("button", name="Cancel").wait_for(state="detached", timeout=TRAINED)
+    settled(page)
+    (run,) = [folder for folder in runs.iterdir() if folder not in before and (folder / "spec.json").exists()]
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    return run
+
+
+def set_epochs(page: Any, epochs: int) -> None:
+    page.get_by_text("Architecture and optimisation").click()
+    page.get_by_role("spinbutton", name="Epochs").fill(str(epochs))
+    page.keyboard.press("Enter")
+    settled(page)
+
+
+def look_at_results(page: Any, run: Path) -> None:
+    """Predictions and attention of the run in view agree with its folder, and an object's card opens."""
+    results = json.loads((run / "results.json").read_text())
+    open_page(page, "Predictions")
+    assert float(figure(page, "R²")) == pytest.approx(results["metrics"]["r2"]["mean"], abs=6e-4)
+    assert drawn(page, "residual_canvas")["nodes"] > 1000
+    page.get_by_text("The largest residual.").wait_for()
+    open_page(page, "Attention")
+    assert drawn(page, "attention_canvas_True")["edges"] > 1000
+    page.get_by_text("Attention against separation").first.wait_for()
+
+
+def test_the_first_start_shows_the_sample_its_graph_and_a_finished_run(page: Any) -> None:
+    page.get_by_role("heading", name="Graph", exact=True, level=1).wait_for()
+    assert drawn(page, "graph")["nodes"] > 15_000
+    page.get_by_text("Filament sample").first.wait_for()
+    for title, canvas in (("Predictions", "residual_canvas"), ("Attention", "attention_canvas_True")):
+        open_page(page, title)
+        assert drawn(page, canvas)["nodes"] > 15_000
+
+
+def test_whole_path_on_the_sample(page: Any, runs: Path) -> None:
+    page.get_by_role("heading", name="Graph", exact=True, level=1).wait_for()
+    drawn(page, "graph")
+    open_page(page, "Catalog")
+    assert int(figure(page, "Rows").replace(",", "")) > 15_000
+    open_page(page, "Train")
+    set_epochs(page, 3)
+    run = start_training(page, runs)
+    look_at_results(page, run)
+
+
+def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -> None:
+    rows = 0
+    for chunk in tng_chunks.glob("*.hdf5"):
+        with h5py.File(chunk) as file:
+            rows += int(file["Header"].attrs["Nsubgroups_ThisFile"])
+    open_page(page, "Catalog")
+    page.get_by_test_id("stButtonGroup").get_by_text("Path on the server").click()
+    path = page.get_by_label("File, or folder of chunks, on the server")
+    path.fill(str(tng_chunks))
+    path.press("Enter")
+    page.get_by_text(f"{rows:,} rows").first.wait_for()
+    settled(page)
+    assert int(figure(page, "Rows").replace(",", "")) == rows
+    page.get_by_text("are missing, so the box is not filled").first.wait_for()
+    cut = page.get_by_label("Keep rows where")
+    cut.fill("SubhaloMassType_stars > 1e8 & SubhaloFlag & SubhaloMassType_dm > 0")
+    cut.press("Enter")
+    page.get_by_text(f"of {rows:,} rows are kept").wait_for()
+    settled(page)
+
+    open_page(page, "Graph")
+    assert drawn(page, "graph")["nodes"] == 1947
+    assert page.get_by_text("110.7 Mpc box, periodic").first.is_visible()  # 75000 ckpc/h with h = 0.6774
+
+    open_page(page, "Train")
+    page.get_by_text("log10(SubhaloMassType_stars)").first.wait_for()
+    features = page.get_by_test_id("stMultiSelect").filter(has_text="Features")
+    features.get_by_role("combobox").click()
+    features.get_by_label("Clear all").click()
+    features.get_by_role("combobox").fill("log10(SubhaloMassType_dm)")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    settled(page)
+    set_epochs(page, 10)
+    page.get_by_text("Folds", exact=True).first.click()
+    page.get_by_test_id("stButtonGroup").get_by_text("Groups", exact=True).click()
+    settled(page)
+    run = start_training(page, runs)
+    spec = json.loads((run / "spec.json").read_text())
+    assert spec["target"] == "log10(SubhaloMassType_stars)"
+    assert spec["features"] == ["log10(SubhaloMassType_dm)"]
+    assert (spec["split"], spec["group"]) == ("group", "SubhaloGrNr")
+    look_at_results(page, run)
+
+
+def test_bad_input_ends_in_a_sentence(page: Any, tmp_path: Path) -> None:
+    empty, prose = tmp_path / "empty.csv", tmp_path / "prose.csv"
+    empty.write_text("")
+    prose.write_text("dear colleague\nplease find attached\nnothing\n")
+    open_page(page, "Catalog")
+    page.get_by_test_id("stButtonGroup").get_by_text("Upload", exact=True).click()
+    for file in (empty, prose):
+        page.locator("input[type=file]").first.set_input_files(str(file))
+        alert = page.get_by_test_id("stAlert").filter(has_text=file.name)
+        alert.first.wait_for()
+        settled(page)
+        page.get_by_role("button", name=re.compile("Remove")).first.click()
+        settled(page)
+    page.get_by_text("Filament sample").first.wait_for()
