@@ -1,13 +1,14 @@
 """Every pair within a radius: a linked-cell list (Hockney & Eastwood 1981) that keeps only the occupied cells.
 
 Points are sorted by cell, cells are as wide as the radius, so all partners of a point lie in its own and the adjacent
-cells; those that follow each other along the last axis are one contiguous range. Occupied cells are looked up in the
-sorted keys, so neither a tiny radius nor a far outlier costs memory. Exact in float64: a pair is an edge if and only
-if the square root of its squared minimum-image distance, as float64 rounds it, is at most the radius.
+cells; those that follow each other along the last axis are one contiguous range. Cells are looked up in a table of
+buckets of adjacent cell numbers, so neither a tiny radius nor a far outlier costs memory. Exact in float64: a pair is
+an edge if and only if its minimum-image distance, as float64 rounds it, is at most the radius.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ MAX_CELLS_AN_AXIS = 2**20  # three of them make a key that fits in 63 bits
 ROUNDING_MARGIN = 1e-8  # cells are this much wider than the radius, so rounding cannot move a partner two cells away
 MAX_RANGES = 18  # nine rows of cells, each cut in two at most by the periodic face
 SAMPLE = 1_000
+BUCKETS_A_POINT = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class CellList:
     """Points sorted by cell.
 
     points: [3, N] float64. nodes: [N] int64, the row each point came from. keys: [N] int64 ascending cell numbers.
+    starts: [B + 1] int64, the first point of each bucket; keys in a bucket agree in all but their last `shift` bits.
     shape: [3] int64 cells along each axis. box: [3] float64, infinite where open. bound: the largest squared length
     whose square root is within the radius.
     """
@@ -32,6 +35,8 @@ class CellList:
     points: np.ndarray
     nodes: np.ndarray
     keys: np.ndarray
+    starts: np.ndarray
+    shift: int
     shape: np.ndarray
     box: np.ndarray
     bound: float
@@ -48,10 +53,16 @@ def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None
     shape = shape.astype(np.int64)
     keys = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
     nodes = np.argsort(keys, kind="stable")
+    keys = keys[nodes]
+    n_cells = math.prod(shape.tolist())
+    shift = max(0, (n_cells // (BUCKETS_A_POINT * len(keys))).bit_length())
+    in_bucket = np.bincount(keys >> shift, minlength=(n_cells >> shift) + 1)  # one more for the key after the last
     return CellList(
         points=np.ascontiguousarray(positions[nodes].T),
         nodes=nodes,
-        keys=keys[nodes],
+        keys=keys,
+        starts=np.concatenate([[0], np.cumsum(in_bucket)]),
+        shift=shift,
         shape=shape,
         box=np.full(3, np.inf) if box is None else np.asarray(box, dtype=np.float64),
         bound=_squared_bound(radius),
@@ -93,20 +104,15 @@ def list_pairs(cells: CellList, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
     return edge_index, separations, lengths
 
 
-def _arrays(cells: CellList) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    return cells.points, cells.nodes, cells.keys, cells.shape, cells.box, cells.bound
+def _arrays(cells: CellList) -> tuple[np.ndarray | int | float, ...]:
+    return cells.points, cells.nodes, cells.keys, cells.starts, cells.shift, cells.shape, cells.box, cells.bound
 
 
 @compiled
-def _seek(keys, target, start):
-    """First index whose key is at least `target`, usually a few places after `start`: walk, else bisect."""
-    low, high = 0, len(keys)
-    if start == 0 or keys[start - 1] < target:
-        for at in range(start, min(start + 16, high)):
-            if keys[at] >= target:
-                return at
-        low = start
-    while low < high:
+def _seek(keys, starts, shift, target):
+    """First index whose key is at least `target`: look up its bucket, and bisect where a bucket holds several cells."""
+    low, high = starts[target >> shift], starts[(target >> shift) + 1]
+    while low < high and keys[low] < target:
         middle = (low + high) // 2
         if keys[middle] < target:
             low = middle + 1
@@ -124,13 +130,13 @@ def _around(index, size, periodic):
 
 
 @compiled
-def _find_ranges(keys, shape, box, key, ranges, hints):
+def _find_ranges(keys, starts, shift, shape, box, key, ranges):
     """Write to `ranges` [18, 2] the stretches of points in the cell `key` and the adjacent cells; return how many."""
     row, iz = key // shape[2], key % shape[2]
     x0, x1 = _around(row // shape[1], shape[0], box[0] < np.inf)
     y0, y1 = _around(row % shape[1], shape[1], box[1] < np.inf)
     z0, z1 = _around(iz, shape[2], box[2] < np.inf)
-    found, hint = 0, 0
+    found = 0
     for x in range(x0, x1 + 1):
         for y in range(y0, y1 + 1):
             base = ((x % shape[0]) * shape[1] + y % shape[1]) * shape[2]
@@ -143,13 +149,11 @@ def _find_ranges(keys, shape, box, key, ranges, hints):
                     first, last = 0, 0
                 else:
                     break
-                begin = _seek(keys, base + first, hints[hint + part])
-                end = _seek(keys, base + last + 1, begin)
-                hints[hint + part] = begin
+                begin = _seek(keys, starts, shift, base + first)
+                end = _seek(keys, starts, shift, base + last + 1)
                 if end > begin:
                     ranges[found, 0], ranges[found, 1] = begin, end
                     found += 1
-            hint += 2
     return found
 
 
@@ -164,14 +168,13 @@ def _squared_distance(points, box, a, b):
 
 
 @compiled
-def _count(points, nodes, keys, shape, box, bound, counts, step, start, stop):
+def _count(points, nodes, keys, starts, shift, shape, box, bound, counts, step, start, stop):
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
-    hints = np.full(MAX_RANGES, start, dtype=np.int64)
     key, n_ranges = -1, 0
     for a in range(start, stop, step):
         if keys[a] != key:
             key = keys[a]
-            n_ranges = _find_ranges(keys, shape, box, key, ranges, hints)
+            n_ranges = _find_ranges(keys, starts, shift, shape, box, key, ranges)
         total = 0
         for r in range(n_ranges):
             for b in range(ranges[r, 0], ranges[r, 1]):
@@ -180,15 +183,16 @@ def _count(points, nodes, keys, shape, box, bound, counts, step, start, stop):
 
 
 @compiled
-def _fill(points, nodes, keys, shape, box, bound, offsets, edge_index, separations, lengths, start, stop):
+def _fill(
+    points, nodes, keys, starts, shift, shape, box, bound, offsets, edge_index, separations, lengths, start, stop
+):
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
-    hints = np.full(MAX_RANGES, start, dtype=np.int64)
     partners, reach = np.empty(64, dtype=np.int64), np.empty(64)
     key, n_ranges = -1, 0
     for a in range(start, stop):
         if keys[a] != key:
             key = keys[a]
-            n_ranges = _find_ranges(keys, shape, box, key, ranges, hints)
+            n_ranges = _find_ranges(keys, starts, shift, shape, box, key, ranges)
             candidates = 0
             for r in range(n_ranges):
                 candidates += ranges[r, 1] - ranges[r, 0]

@@ -146,7 +146,7 @@ def suggest_radius_range(positions: np.ndarray, box: np.ndarray | None) -> Radiu
     if box is not None:
         largest = min(largest, box.min() / 2)
     most = max(MOST_EDGES, MOST_EDGES_A_NODE * n)
-    for _ in range(50):  # ends earlier unless more points than that lie at one place
+    for _ in range(12):  # ends earlier unless more points than that lie at one place
         edges = count_edges(points, largest, box)
         if edges <= most:
             break
@@ -157,4 +157,4 @@ def suggest_radius_range(positions: np.ndarray, box: np.ndarray | None) -> Radiu
 
 def _two_digits_down(value: float) -> float:
     unit = 10.0 ** (np.floor(np.log10(value)) - 1)
-    return float(f"{np.floor(value / unit) * unit:.2g}")
+    return float(f"{np.floor(value / unit * (1 + 1e-9)) * unit:.2g}")

@@ -91,7 +91,7 @@ def _towards_neighbors(neighbors: Neighbors) -> np.ndarray:
     summed = np.stack(total, axis=1)  # the sum points where the mean does
     size = np.linalg.norm(summed, axis=1)
     unbalanced = size > BALANCED * np.bincount(receivers, neighbors.lengths, n_nodes)
-    return np.divide(summed, size[:, None], out=np.zeros_like(summed), where=unbalanced[:, None])
+    return np.divide(summed, size[:, None], out=np.zeros(summed.shape), where=unbalanced[:, None])
 
 
 def _units(edges: Neighbors) -> np.ndarray:
