@@ -32,6 +32,11 @@ def next_step(page: str, label: str, icon: str) -> None:
             st.switch_page(page)
 
 
+def key_for(name: str, *about: object) -> str:
+    """A widget's key that changes with what the widget is about, so that no old value is shown for something else."""
+    return f"{name}_{abs(hash(repr(about)))}"
+
+
 def number_columns(table: pd.DataFrame) -> dict[str, Any]:
     """Column settings that write very large and very small numbers, such as masses, with a power of ten."""
     found: dict[str, Any] = {}

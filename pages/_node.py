@@ -51,13 +51,12 @@ def node_card(run: Run, rows: Catalog, graph: Graph, predictions: pd.DataFrame, 
 
 
 def own_row(rows: Catalog, at: int) -> pd.DataFrame:
-    """Column, value and unit of one row."""
+    """Column with its unit, and value, of one row."""
     values = rows.table.iloc[at]
     return pd.DataFrame(
         {
-            "column": [str(name) for name in values.index],
+            "column": [rows.columns[str(name)].label for name in values.index],
             "value": [f"{value:.6g}" if isinstance(value, float | np.floating) else str(value) for value in values],
-            "unit": [rows.columns[str(name)].unit_label for name in values.index],
         }
     )
 

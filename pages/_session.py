@@ -64,14 +64,24 @@ def begin() -> None:
 
 def mirror() -> None:
     """Write what is in view into the address."""
-    spec = graph_spec()
+    try:
+        spec = graph_spec()
+    except InputError:  # a catalog without positions has no graph; the pages that need one say so
+        spec = None
     wanted = {"run": st.session_state.run_id or "none"}
-    if spec.method == "radius" and spec.radius:
+    if spec and spec.method == "radius" and spec.radius:
         wanted["radius"] = f"{spec.radius:.4g}"
     if selection():
         wanted["selected"] = ",".join(map(str, selection()[:20]))
     if dict(st.query_params) != wanted:
         st.query_params.from_dict(wanted)
+    st.session_state.said = spec, selection()
+
+
+def settle() -> None:
+    """Run the whole page again where a part of it changed what the sidebar and the address say."""
+    if st.session_state.said != (graph_spec(), selection()):
+        st.rerun()
 
 
 def catalog_spec() -> CatalogSpec:

@@ -127,12 +127,10 @@ def canvas(run: Run, which: str, relative: bool) -> None:
         attention_control=(min(low, 0.0), high, low),
         camera="main",
     )
-    before = _session.selection()
     _session.select(state.selected)
     if scene.caption:
         st.caption(scene.caption.capitalize())
-    if _session.selection() != before:
-        st.rerun()
+    _session.settle()
 
 
 def top_edges(run: Run, which: str, graph: Graph) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from gnnlib.catalog.table import Catalog, CatalogSpec, Roles
 from gnnlib.errors import InputError
 from gnnlib.view import charts
 from pages import _files, _session
-from pages._layout import heading, metric_strip, next_step, number_columns
+from pages._layout import heading, key_for, metric_strip, next_step, number_columns
 
 SOURCES = {"sample": "Sample", "upload": "Upload", "path": "Path on the server"}
 NONE = "none"
@@ -46,6 +47,8 @@ def main() -> None:
     for sentence in summary.warnings:
         st.warning(sentence, icon=":material/info:")
     strip(rows, summary)
+    if rows.spec.names or all(re.fullmatch(r"col\d+", str(name)) for name in rows.table.columns):
+        name_columns(rows)
     meaning, look = st.columns([3, 2], gap="medium")
     with meaning:
         columns_table(rows, summary)
@@ -157,6 +160,18 @@ def strip(rows: Catalog, summary: Summary) -> None:
     )
 
 
+def name_columns(rows: Catalog) -> None:
+    """For files without a header."""
+    key = key_for("names", rows.spec.path, rows.spec.names)
+    st.text_input(
+        "Names of the columns, in order",
+        ", ".join(map(str, rows.table.columns)),
+        key=key,
+        on_change=lambda: change(names=[part.strip() for part in st.session_state[key].split(",")]),
+        help="The file has no header. Separate the names by commas; names such as x, y, z or vx are recognised.",
+    )
+
+
 def columns_table(rows: Catalog, summary: Summary) -> None:
     st.subheader("Columns", help="Double-click a unit to correct it: Mpc/h, 1e10 Msun/h, km/s, ...")
     found = [
@@ -173,7 +188,7 @@ def columns_table(rows: Catalog, summary: Summary) -> None:
         for column in summary.columns
     ]
     table = pd.DataFrame(found)
-    key = f"columns_{abs(hash(rows.spec.path))}"
+    key = key_for("columns", rows.spec.path, *rows.table.columns)
     st.data_editor(
         table,
         key=key,
@@ -268,8 +283,8 @@ def pick(role: str, label: str, names: list[str], found: str | None) -> None:
 
 
 def role_key(role: str) -> str:
-    """A widget's key; it changes with the catalog, so that another catalog starts from what was found in it."""
-    return f"role_{role}_{abs(hash(_session.catalog_spec().path))}"
+    rows = _session.catalog()
+    return key_for(role, rows.spec.path, rows.roles, *rows.table.columns)
 
 
 def change_roles() -> None:
@@ -280,7 +295,7 @@ def change_roles() -> None:
 def scale_card(rows: Catalog) -> None:
     """h, the box and whether it is periodic: from the file where it says so, else asked."""
     said = rows.spec
-    key = str(abs(hash(said.path)))
+    key = key_for("scale", said.path, rows.h, rows.box, rows.periodic, rows.length_unit)
     with st.container(border=True):
         st.subheader("Scale and box")
         known = "from the file" if rows.h is not None and said.h is None and "h" not in rows.inferred else "0.6774"
@@ -347,7 +362,7 @@ def cut_card(rows: Catalog) -> None:
             value=rows.spec.where or "",
             placeholder="all rows; for example log10(halo_mass) > 12 & is_central",
             help="Columns, numbers, + - * / **, comparisons, &, |, ~ and functions such as log10, sqrt, abs.",
-            key=f"where_{abs(hash(rows.spec.path))}",
+            key=key_for("where", rows.spec.path, rows.spec.where),
             on_change=apply_cut,
         )
         share = len(rows) / total if total else 0.0
@@ -357,7 +372,7 @@ def cut_card(rows: Catalog) -> None:
 
 
 def apply_cut() -> None:
-    where = st.session_state[f"where_{abs(hash(_session.catalog_spec().path))}"].strip()
+    where = st.session_state[key_for("where", _session.catalog_spec().path, _session.catalog_spec().where)].strip()
     change(where=where or None)
     st.session_state.cut_problem = st.session_state.pop("catalog_problem", None)
 

@@ -42,7 +42,6 @@ def main() -> None:
 @st.fragment(key="graph")
 def view(rows: Catalog) -> None:
     """Everything that depends on how the graph is built."""
-    before = _session.graph_spec(), _session.selection()
     strip = st.container()
     picture, controls = st.columns([7, 2], gap="medium")
     with picture:
@@ -72,8 +71,7 @@ def view(rows: Catalog) -> None:
         st.plotly_chart(charts.degree_histogram(degree), key="degrees")
     with right:
         curves(sweep, spec, rows)
-    if before != (_session.graph_spec(), _session.selection()):
-        st.rerun()  # so that the sidebar and the address say the same
+    _session.settle()
 
 
 def selected_object(rows: Catalog, degree: np.ndarray) -> None:
@@ -126,7 +124,7 @@ def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
         scene = scene_of(rows.spec, _session.stamp(rows.spec), widest, colour)
         state = graph_canvas(
             scene,
-            key="graph_canvas",
+            key="graph",
             height=600,
             selection=_session.selected_ids(scene.row_ids),
             radius_control=(0.0, reach(spec), spec.radius or 0.0),
@@ -138,7 +136,7 @@ def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
     else:
         scene = scene_of(rows.spec, _session.stamp(rows.spec), spec, colour)
         state = graph_canvas(
-            scene, key="graph_canvas_knn", height=600, selection=_session.selected_ids(scene.row_ids), camera="main"
+            scene, key="graph_knn", height=600, selection=_session.selected_ids(scene.row_ids), camera="main"
         )
     _session.select(state.selected)
     if scene.caption:

@@ -75,17 +75,10 @@ def residual_map(run: Run, rows: Catalog) -> None:
     state = graph_canvas(
         scene, key="residual_canvas", height=470, selection=_session.selected_ids(scene.row_ids), camera="main"
     )
-    take(state.selected)
+    _session.select(state.selected)
     if scene.caption:
         st.caption(scene.caption.capitalize())
-
-
-def take(row_ids: tuple[object, ...]) -> None:
-    """Share a selection made in the canvas with the rest of the page and with the other pages."""
-    before = _session.selection()
-    _session.select(row_ids)
-    if _session.selection() != before:
-        st.rerun()
+    _session.settle()
 
 
 def parity(run: Run, rows: Catalog, predictions: pd.DataFrame, target: str) -> None:

@@ -18,7 +18,7 @@ from gnnlib.training.run import ACTIVE, Run, create_run, list_runs, runs_directo
 from gnnlib.training.spec import RunSpec
 from gnnlib.view import charts
 from pages import _files, _results, _session
-from pages._layout import heading, metric_strip, next_step
+from pages._layout import heading, key_for, metric_strip, next_step
 from pages._sidebar import graph_label, plain, run_title
 
 SPLITS = {"slabs": "Slabs", "blocks": "Blocks", "group": "Groups", "random": "Random (leaks)"}
@@ -51,7 +51,7 @@ def main() -> None:
 def form(rows: Catalog) -> None:
     from gnnlib.models.registry import MODELS
 
-    key = str(abs(hash(rows.spec.path)))
+    key = key_for("", rows.spec.path, rows.roles, rows.spec.where)
     with st.container(border=True):
         st.subheader("New run", anchor=False)
         preset = st.segmented_control(
@@ -177,13 +177,21 @@ def architecture(model: str, preset: str, chosen: dict[str, Any]) -> tuple[dict[
     fallback = {name: field.default for name, field in RunSpec.model_fields.items()} | chosen
     optimisation = {
         "epochs": left.number_input("Epochs", 1, 100_000, fallback["epochs"], key=f"epochs_{preset}"),
-        "learning_rate": right.number_input(
+        "batch_size": right.number_input(
+            "Batch size",
+            1,
+            1_000_000,
+            fallback["batch_size"],
+            key=f"batch_{preset}",
+            help="Rows a step, each with all the neighbours its output depends on",
+        ),
+        "learning_rate": left.number_input(
             "Learning rate", 1e-6, 1.0, fallback["learning_rate"], format="%.4g", key=f"rate_{preset}"
         ),
-        "weight_decay": left.number_input(
+        "weight_decay": right.number_input(
             "Weight decay", 0.0, 1.0, fallback["weight_decay"], format="%.4g", key=f"decay_{preset}"
         ),
-        "seed": right.number_input("Seed", 0, 2**31 - 1, fallback["seed"], key="seed"),
+        "seed": left.number_input("Seed", 0, 2**31 - 1, fallback["seed"], key="seed"),
     }
     wanted = st.pills(
         "Baselines",

@@ -168,6 +168,21 @@ def test_an_upload_becomes_the_catalog_in_view(session: Session) -> None:
     assert "mine" in said(app)
 
 
+def test_a_catalog_without_positions_can_be_looked_at_and_the_graph_page_says_what_is_missing(
+    session: Session, data_folder: Path
+) -> None:
+    table()[["halo_mass", "stellar_mass"]].to_csv(data_folder / "flat.csv", index=False)
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("path").run()
+    app.text_input(key="path").set_value("flat.csv").run()
+    fine(app)
+    assert figure(app, "Rows") == "300"
+    for page in ("graph", "train"):
+        app.switch_page(f"{page}.py").run()
+        assert not app.exception
+        assert len(app.error) == 1 and "position" in app.error[0].value
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"just words\nand more words", b"x,y,z\n"])
 def test_a_bad_upload_is_answered_with_one_sentence(session: Session, content: bytes) -> None:
     app = session("catalog")
