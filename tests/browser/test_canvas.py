@@ -75,9 +75,9 @@ def in_view(page: Any, count: int, skip: int = 0) -> list[int]:
     return found
 
 
-def click(page: Any, row_id: int, **how: Any) -> None:
+def click(page: Any, row_id: int) -> None:
     place = screen(page, row_id)
-    page.mouse.click(place["x"], place["y"], **how)
+    page.mouse.click(place["x"], place["y"])
 
 
 def slide(page: Any, name: str, value: float) -> None:
@@ -251,6 +251,24 @@ def test_the_camera_survives_a_reload(page: Any) -> None:
     page.reload()
     page.wait_for_function("() => window.__filament?.graph?.report().frames > 0", timeout=WAIT)
     assert report(page)["camera"] == before
+
+
+def test_a_canvas_that_goes_away_and_returns_keeps_camera_and_selection_and_frees_its_context(page: Any) -> None:
+    page.on("console", lambda message: page.requests.append(message.text))
+    (row_id,) = in_view(page, 1)
+    click(page, row_id)
+    wait_told(page, "selected", [row_id])
+    page.get_by_role("application").focus()
+    page.keyboard.press("ArrowLeft")
+    camera = report(page)["camera"]
+    for _ in range(9):  # a browser keeps 16 contexts, and each canvas probes with one more
+        page.get_by_text("Show", exact=True).click()
+        page.wait_for_function("() => !window.__filament.graph", timeout=WAIT)
+        page.get_by_text("Show", exact=True).click()
+        page.wait_for_function("() => window.__filament.graph?.report().frames > 0", timeout=WAIT)
+    assert report(page)["camera"] == camera
+    assert report(page)["selection"] == [str(row_id)] and told(page)["selected"] == [row_id]
+    assert not [text for text in page.requests if "WebGL contexts" in text]
 
 
 def test_nothing_is_drawn_while_nothing_moves(page: Any) -> None:

@@ -3,13 +3,14 @@
 // Coordinates: z up, the origin in the middle of the scene's frame; the camera turns about a target.
 
 import { css, luminance, parseColor, scaled, shades } from "./colors.js";
-import { basis, distance, dot, largest, niceStep, ticks, tidy, upperBound } from "./numbers.js";
+import { basis, bitReversed, distance, dot, largest, niceStep, ticks, tidy, upperBound } from "./numbers.js";
 import { EDGE_FRAGMENT, EDGE_VERTEX, FRAME_FRAGMENT, FRAME_VERTEX, NODE_FRAGMENT, NODE_VERTEX, NO_IMAGE, ROW } from "./shaders.js";
 import { blend, corners, dataTexture, mapTexture, program, rendersInSoftware, resize, rows, use } from "./webgl.js";
 
 const FIELD_OF_VIEW = (30 * Math.PI) / 180;
 const HOME = { azimuth: (-58 * Math.PI) / 180, elevation: (20 * Math.PI) / 180 };
 const PICK_REACH = 7; // CSS pixels around a small node that still count as a click on it
+const MOST_STRIDE = 32; // at least every 32nd edge is drawn while the view moves
 const MOST_PIXELS = 22; // greatest radius of a node in CSS pixels
 const LABEL_ROOM = [66, 44]; // CSS pixels beside and above the frame for ticks and names of the axes
 const NARROW = 560; // CSS pixels, as in canvas.css
@@ -351,9 +352,9 @@ class View {
     this.drawnLength = this.lengthUpTo?.[within] ?? 0;
     if (least !== null && scene.edges) {
       const visible = [];
-      // In an order of which every half, quarter and eighth is an even sample, for drawing fewer while moving.
-      for (const phase of [0, 4, 2, 6, 1, 5, 3, 7])
-        for (let edge = phase; edge < within; edge += 8) if (arrays.edgeColor[edge] >= least) visible.push(edge);
+      // In an order of which every first half, quarter, ... is an even sample, for drawing fewer while moving.
+      for (const phase of bitReversed(MOST_STRIDE))
+        for (let edge = phase; edge < within; edge += MOST_STRIDE) if (arrays.edgeColor[edge] >= least) visible.push(edge);
       this.visible = visible;
       this.drawn = visible.length;
       this.drawnLength = visible.reduce((sum, edge) => sum + arrays.lengths[edge], 0);
@@ -486,7 +487,7 @@ class View {
     this.draw();
   }
 
-  /** While the view moves, a slow machine draws every 2nd, 4th or 8th edge; all of them as soon as it rests. */
+  /** While the view moves, a slow machine draws every 2nd, 4th, ... edge (and node); all as soon as it rests. */
   inMotion() {
     this.moving = true;
     clearTimeout(this.rest);
@@ -502,7 +503,7 @@ class View {
     this.lastPaint = now;
     if (!this.moving || took > 2000) return;
     this.slow = took > 36 ? (this.slow ?? 0) + 1 : took < 20 ? (this.slow ?? 0) - 0.2 : this.slow;
-    if (this.slow >= 2 && this.stride < 8) [this.stride, this.slow] = [this.stride * 2, 0];
+    if (this.slow >= 2 && this.stride < MOST_STRIDE) [this.stride, this.slow] = [this.stride * 2, 0];
     if (this.slow <= -6 && this.stride > 1) [this.stride, this.slow] = [this.stride / 2, 0];
   }
 
@@ -583,9 +584,10 @@ class View {
     });
     gl.drawArrays(gl.LINES, 0, 24);
 
-    const nodes = (lit, spread, opacity) => {
+    const nodes = (lit, spread, opacity, skip = 1) => {
       use(gl, programs.node, {
         ...common,
+        u_stride: skip,
         u_fog: [...fog, lit ? 1 : 0.15],
         u_size: [this.nodeRadius(), this.pixelScale(), this.leastPixels() * ratio, MOST_PIXELS * ratio],
         u_ahead: this.ahead(),
@@ -627,8 +629,9 @@ class View {
     }
     blend(gl, false);
     gl.depthMask(!dim); // dimmed nodes hide nothing
-    nodes(!dim, 1, dim ? 0.26 : 1);
-    gl.drawArrays(gl.POINTS, 0, scene.nodes);
+    const every = Math.max(1, skip / 4);
+    nodes(!dim, 1, dim ? 0.26 : 1, every);
+    gl.drawArrays(gl.POINTS, 0, Math.ceil(scene.nodes / every));
     gl.depthMask(false);
     if (dim) {
       if (this.lists.lit.count) {
@@ -657,7 +660,7 @@ class View {
     const { camera, frame, theme, scene } = this;
     const scale = this.height / (2 * camera.distance * Math.tan(FIELD_OF_VIEW / 2));
     const layers = this.drawnLength / skip / (1.4 * frame.radius * frame.radius * scale || 1);
-    const opacity = (theme.dark ? 0.5 : 0.55) / Math.sqrt(layers || 1);
+    const opacity = (theme.dark ? 0.42 : 0.55) / Math.sqrt(layers || 1);
     return Math.max(0.03, Math.min(0.75, opacity * (scene.edge_color ? 1.7 : 1)));
   }
 

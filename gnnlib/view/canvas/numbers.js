@@ -28,6 +28,13 @@ export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 export const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
 
+/** 0 ... n - 1 (n a power of two) in an order whose first half, quarter, ... are evenly spaced. */
+export function bitReversed(n) {
+  if (n === 1) return [0];
+  const half = bitReversed(n / 2).map((k) => 2 * k);
+  return [...half, ...half.map((k) => k + 1)];
+}
+
 /** The round number (1, 2 or 5 times a power of ten) nearest below `length`. */
 export function niceStep(length) {
   const power = 10 ** Math.floor(Math.log10(length));

@@ -21,13 +21,15 @@ export const NODE_VERTEX = `${FETCH}
 uniform highp sampler2D u_sizes;
 uniform vec4 u_size;               // world radius of the smallest, pixels of a unit at depth 1, least and greatest pixels
 uniform vec4 u_ahead;              // what one unit towards the eye adds to a projected point
+uniform int u_stride;              // 1: every node
 uniform float u_spread;            // 1 for the node itself, more for its glow
 uniform float u_opacity;
 out vec4 v_color;
 flat out float v_pixels;
 void main() {
-  vec4 node = texelFetch(u_nodes, texel(gl_VertexID), 0);
-  float size = texelFetch(u_sizes, texel(gl_VertexID), 0).r;
+  int place = gl_VertexID * u_stride;
+  vec4 node = texelFetch(u_nodes, texel(place), 0);
+  float size = texelFetch(u_sizes, texel(place), 0).r;
   gl_Position = u_matrix * vec4(node.xyz, 1.0);
   float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / gl_Position.w;
   float faint = clamp(pixels / u_size.z, 0.45, 1.0);

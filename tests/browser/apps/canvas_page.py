@@ -42,6 +42,8 @@ color = left.selectbox("Colour", ["mass", "z", "residual", "kind", "none"])
 weighted = middle.checkbox("Attention")
 if right.button("Select 7 and 8"):
     st.session_state["wanted"] = (1007, 1008)
+if not left.checkbox("Show", value=True):
+    st.stop()
 state = graph_canvas(
     scene(color, weighted),
     key="graph",
