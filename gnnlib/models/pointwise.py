@@ -20,4 +20,4 @@ class PointwiseLayer(nn.Module):
 
 
 def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:
-    return Stack(spec, n_features, n_targets, lambda: PointwiseLayer(spec))
+    return Stack(spec, n_features, n_targets, lambda: PointwiseLayer(spec), edges=False)

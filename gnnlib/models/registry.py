@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from gnnlib.errors import InputError
 from gnnlib.models import attention, message_passing, pointwise
 from gnnlib.models.spec import ModelSpec
+from gnnlib.models.stack import Stack
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ModelEntry:
 
     label: str
     description: str
-    build: Callable[[ModelSpec, int, int, int], nn.Module]
+    build: Callable[[ModelSpec, int, int, int], Stack]
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -41,7 +41,7 @@ MODELS: dict[str, ModelEntry] = {
 }
 
 
-def build_model(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int = 1, seed: int = 0) -> nn.Module:
+def build_model(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int = 1, seed: int = 0) -> Stack:
     """A freshly initialised model; equal arguments give equal weights, and the global random state is left alone.
 
     n_features: F of x [N, F]; n_edge_features: D of edge_attr [M, D], 0 allowed; n_targets: T. Its forward is

@@ -17,11 +17,15 @@ class Stack(nn.Module):
 
     make_layer: called U * depth times; a layer is a module (xi [N, latent], edge_index [2, M], edge_attr [M, D]) ->
     (next xi [N, latent], attention weights [M, heads] or None). The encoded input xi^(0) is kept beside the
-    copies, so what a node says about itself never has to pass through its neighbours.
+    copies, so what a node says about itself never has to pass through its neighbours. edges: whether the layers
+    look at them; `reach` is how many edges away a node's output can depend on.
     """
 
-    def __init__(self, spec: ModelSpec, n_features: int, n_targets: int, make_layer: Callable[[], nn.Module]) -> None:
+    def __init__(
+        self, spec: ModelSpec, n_features: int, n_targets: int, make_layer: Callable[[], nn.Module], edges: bool = True
+    ) -> None:
         super().__init__()
+        self.reach = spec.depth if edges else 0
         self.encode = nn.Sequential(
             nn.Linear(n_features, spec.hidden),
             nn.SiLU(),

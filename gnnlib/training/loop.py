@@ -1,4 +1,4 @@
-"""One fold's training and prediction: full-batch AdamW with a one-cycle rate, the best validation weights kept.
+"""One fold's training and prediction: AdamW on batches of rows, a one-cycle rate, the best validation weights kept.
 
 Every random choice follows from `RunSpec.seed`; on the CPU equal runs give equal numbers (on a GPU sums over edges
 may differ in the last digits).
@@ -11,27 +11,32 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse
 import torch
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 from torch import Tensor, nn
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
-from gnnlib.models.heads import GaussianHead
 from gnnlib.models.output import Attention, Output
+from gnnlib.models.stack import Stack
 from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
 
 _GRADIENT_NORM = 1.0
 _WARM_UP = 0.2
+_PATCH = 32  # training rows that stay together in a batch
 _SMALLEST_CALIBRATION = 20  # validation rows below which sigma is left as the network gave it
 
 
 @dataclass(frozen=True)
 class FoldData:
-    """What `fit` sees of a fold, already scaled: x [n, F], y [n, T], edge_index [2, M], edge_attr [M, D].
+    """What `fit` sees of a fold, already scaled: x [n, F], y [n, T], edge_index [2, M] sorted by receiver,
+    edge_attr [M, D].
 
     train, validation: [n] bool, disjoint; rows in neither (a buffer) pass messages and are never in the loss.
     Nothing here belongs to the test part.
@@ -61,6 +66,73 @@ class FoldData:
 
     def to(self, device: torch.device) -> FoldData:
         return FoldData(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+class Batch(NamedTuple):
+    """Some rows of a fold with all that their outputs depend on: their receptive field as a graph of its own.
+
+    x [b, F], edge_index [2, m], edge_attr [m, D]; rows: indices [r] of the rows that count, with their y [r, T]; share:
+    r as a fraction of all training rows.
+    """
+
+    x: Tensor
+    edge_index: Tensor
+    edge_attr: Tensor
+    rows: Tensor
+    y: Tensor
+    share: float
+
+
+class Batches:
+    """The training rows of a fold in batches, shuffled anew at each pass; outputs are exactly those of the whole graph.
+
+    reach: how many edges away a row's output can depend on. A batch is a number of patches, each a handful of
+    neighbouring rows, so that receptive fields overlap.
+    """
+
+    def __init__(self, data: FoldData, reach: int, batch_size: int) -> None:
+        self.data, self.reach = data, reach
+        self.edges_of = torch.bincount(data.edge_index[1], minlength=len(data.x))
+        self.first_edge = torch.cumsum(self.edges_of, dim=0) - self.edges_of
+        along = _along_the_graph(data)
+        self.patches = along[data.train[along]].split(min(_PATCH, batch_size))
+        self.per_batch = max(1, batch_size // _PATCH)
+        self.n_train = int(data.train.sum())
+
+    def __len__(self) -> int:
+        return -(-len(self.patches) // self.per_batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for chosen in torch.randperm(len(self.patches)).split(self.per_batch):
+            yield self.around(torch.cat([self.patches[number] for number in chosen.tolist()]))
+
+    def around(self, rows: Tensor) -> Batch:
+        """The nodes `rows` (indices [r]) and whatever reaches them in `reach` steps."""
+        nodes, edges = rows, rows.new_zeros(0)
+        for _ in range(self.reach):
+            edges = self._edges_into(nodes)
+            reached = torch.zeros_like(self.data.train)
+            reached[nodes] = reached[self.data.edge_index[0, edges]] = True
+            nodes = reached.nonzero().flatten()
+        number = torch.empty_like(self.edges_of)
+        number[nodes] = torch.arange(len(nodes), device=nodes.device)
+        inside = number[self.data.edge_index[:, edges]]
+        share = len(rows) / self.n_train
+        return Batch(self.data.x[nodes], inside, self.data.edge_attr[edges], number[rows], self.data.y[rows], share)
+
+    def _edges_into(self, nodes: Tensor) -> Tensor:
+        """Indices of the edges whose receiver is among `nodes`; they lie together, sorted by receiver."""
+        counts = self.edges_of[nodes]
+        skipped = self.first_edge[nodes] - (torch.cumsum(counts, dim=0) - counts)
+        return torch.arange(int(counts.sum()), device=nodes.device) + torch.repeat_interleave(skipped, counts)
+
+
+def _along_the_graph(data: FoldData) -> Tensor:
+    """All nodes in an order that keeps neighbours together (reverse Cuthill-McKee), [n]."""
+    source, receiver = data.edge_index.cpu().numpy()
+    n = len(data.x)
+    links = scipy.sparse.csr_array((np.ones(len(source), dtype=bool), (receiver, source)), shape=(n, n))
+    return torch.from_numpy(reverse_cuthill_mckee(links).astype(np.int64)).to(data.x.device)
 
 
 @dataclass(frozen=True)
@@ -97,7 +169,7 @@ class Prediction:
 
 
 def fit(
-    model: nn.Module,
+    model: Stack,
     data: FoldData,
     spec: RunSpec,
     device: torch.device,
@@ -114,18 +186,27 @@ def fit(
         torch.manual_seed(spec.seed)
         model.to(device)
         data = data.to(device)
-        optimizer = torch.optim.AdamW(model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: one_cycle(done, spec.epochs))
-        validate = bool(data.validation.any())
+        optimizer = torch.optim.AdamW(
+            model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
+        )
+        batches = Batches(data, model.reach, spec.batch_size)
+        steps = spec.epochs * len(batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: one_cycle(done, steps))
+        checked = batches.around(data.validation.nonzero().flatten()) if data.validation.any() else None
         history: list[EpochReport] = []
         best, best_epoch, best_state, stopped = float("inf"), 0, _copy(model), False
         for epoch in range(1, spec.epochs + 1):
-            # Validation nodes are in the training graph, so one pass serves both, and both losses are of the weights
-            # before this epoch's step. Only dropout needs a second pass.
-            output = _forward(model, data, training=True)
-            checked = _forward(model, data, training=False) if validate and spec.model.dropout else output
-            train_loss = _loss(output, data, data.train).item()
-            validation_loss = _loss(checked, data, data.validation).item() if validate else None
+            train_loss = 0.0
+            for batch in batches:
+                output = _forward(model, batch, training=True)
+                optimizer.zero_grad(set_to_none=True)
+                _loss(output, batch, BETA).backward()
+                nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
+                optimizer.step()
+                rate = float(schedule.get_last_lr()[0])
+                schedule.step()
+                train_loss += _loss(output, batch).item() * batch.share
+            validation_loss = _loss(_forward(model, checked), checked).item() if checked else None
             if not np.isfinite(train_loss):
                 raise InputError(
                     f"Training stopped at epoch {epoch}: the loss is no longer a number; lower the learning rate "
@@ -133,12 +214,6 @@ def fit(
                 )
             if validation_loss is not None and validation_loss < best:
                 best, best_epoch, best_state = validation_loss, epoch, _copy(model)
-            optimizer.zero_grad(set_to_none=True)
-            _loss(output, data, data.train, BETA).backward()
-            nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-            optimizer.step()
-            rate = float(schedule.get_last_lr()[0])
-            schedule.step()
             seconds = time.perf_counter() - started
             history.append(EpochReport(epoch, spec.epochs, train_loss, validation_loss, rate, seconds))
             on_epoch(history[-1])
@@ -147,7 +222,8 @@ def fit(
                 break
         if best_epoch:
             model.load_state_dict(best_state)
-            _calibrate(model, data)
+            if checked and len(checked.y) >= _SMALLEST_CALIBRATION:
+                _calibrate(model, checked)
     return FitResult(_copy(model), tuple(history), best_epoch, time.perf_counter() - started, stopped)
 
 
@@ -162,7 +238,7 @@ def one_cycle(done: int, epochs: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - top) / max(1, epochs - top)))
 
 
-def predict(model: nn.Module, graph: Graph, features: np.ndarray, scalers: Scalers, device: torch.device) -> Prediction:
+def predict(model: Stack, graph: Graph, features: np.ndarray, scalers: Scalers, device: torch.device) -> Prediction:
     """Mean and sigma of every node of `graph` in the target's unit, with the attention over the graph's own edges.
 
     features: [n, F], unscaled, one row a node. Raises InputError where a feature is missing or infinite.
@@ -185,28 +261,26 @@ def _inputs(graph: Graph, features: np.ndarray, scalers: Scalers) -> tuple[Tenso
     return x, torch.from_numpy(np.ascontiguousarray(graph.edge_index)), scalers.edge_attributes(graph)
 
 
-def _forward(model: nn.Module, data: FoldData, training: bool) -> Output:
+def _forward(model: Stack, batch: Batch, training: bool = False) -> Output:
+    """The output for the rows of `batch` alone."""
     model.train(training)
     with torch.set_grad_enabled(training):
-        return model(data.x, data.edge_index, data.edge_attr)
+        output = model(batch.x, batch.edge_index, batch.edge_attr)
+    return Output(output.mean[batch.rows], output.log_variance[batch.rows])
 
 
-def _loss(output: Output, data: FoldData, rows: Tensor, beta: float = 0.0) -> Tensor:
-    return gaussian_nll(output.mean[rows], output.log_variance[rows], data.y[rows], beta)
+def _loss(output: Output, batch: Batch, beta: float = 0.0) -> Tensor:
+    return gaussian_nll(output.mean, output.log_variance, batch.y, beta)
 
 
-def _calibrate(model: nn.Module, data: FoldData) -> None:
+def _calibrate(model: Stack, checked: Batch) -> None:
     """Scale sigma by what the validation rows say of it."""
-    if int(data.validation.sum()) < _SMALLEST_CALIBRATION:
-        return
-    output, rows = _forward(model, data, training=False), data.validation
-    factor = sigma_scale(output.mean[rows], output.log_variance[rows], data.y[rows])
-    for module in model.modules():
-        if isinstance(module, GaussianHead):
-            module.sigma_scale.mul_(factor)
+    output = _forward(model, checked)
+    factor = sigma_scale(output.mean, output.log_variance, checked.y)
+    model.head.sigma_scale.mul_(factor)
 
 
-def _copy(model: nn.Module) -> dict[str, Tensor]:
+def _copy(model: Stack) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 

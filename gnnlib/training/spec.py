@@ -36,6 +36,7 @@ class RunSpec(BaseModel):
     folds: int = Field(3, ge=2, le=20)
     buffer: float | None = Field(None, ge=0)
     epochs: int = Field(100, ge=1, le=100_000)
+    batch_size: int = Field(512, ge=1)
     learning_rate: float = Field(0.01, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     seed: int = 0
