@@ -81,7 +81,10 @@ def get(path: str) -> tuple[int, dict[str, str], bytes]:
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
 
-    asyncio.run(app(scope, receive, send))
+    # In a thread of its own: a browser test's event loop may be running in this one.
+    caller = threading.Thread(target=lambda: asyncio.run(app(scope, receive, send)))
+    caller.start()
+    caller.join()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent)
 

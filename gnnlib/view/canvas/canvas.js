@@ -4,7 +4,7 @@
 
 import { css, luminance, parseColor, scaled, shades } from "./colors.js";
 import { basis, bitReversed, distance, dot, largest, niceStep, ticks, tidy, upperBound } from "./numbers.js";
-import { EDGE_FRAGMENT, EDGE_VERTEX, FRAME_FRAGMENT, FRAME_VERTEX, NODE_FRAGMENT, NODE_VERTEX, NO_IMAGE, ROW } from "./shaders.js";
+import * as shaders from "./shaders.js";
 import { blend, corners, dataTexture, mapTexture, program, rendersInSoftware, resize, rows, use } from "./webgl.js";
 
 const FIELD_OF_VIEW = (30 * Math.PI) / 180;
@@ -15,6 +15,8 @@ const MOST_PIXELS = 22; // greatest radius of a node in CSS pixels
 const LABEL_ROOM = [66, 44]; // CSS pixels beside and above the frame for ticks and names of the axes
 const NARROW = 560; // CSS pixels, as in canvas.css
 const AXES = ["x", "y", "z"];
+
+const { NO_IMAGE, ROW } = shaders;
 
 const views = new WeakMap(); // where Streamlit put the element -> its View
 const cameras = new Map(); // camera name -> point of view, kept across pages
@@ -112,16 +114,19 @@ class View {
     });
     this.gl = gl;
     if (!gl) {
-      this.say("This browser has no WebGL 2, which the 3D view needs; turn on hardware acceleration or use another browser.");
+      this.say(
+        "This browser has no WebGL 2, which the 3D view needs; turn on hardware acceleration or use another browser.",
+      );
       return;
     }
     this.programs = {
-      node: program(gl, NODE_VERTEX, NODE_FRAGMENT),
-      edge: program(gl, EDGE_VERTEX, EDGE_FRAGMENT),
-      frame: program(gl, FRAME_VERTEX, FRAME_FRAGMENT),
+      node: program(gl, shaders.NODE_VERTEX, shaders.NODE_FRAGMENT),
+      edge: program(gl, shaders.EDGE_VERTEX, shaders.EDGE_FRAGMENT),
+      frame: program(gl, shaders.FRAME_VERTEX, shaders.FRAME_FRAGMENT),
     };
     this.textures = {};
-    for (const name of ["nodes", "sizes", "segments", "weights", "nodeMap", "edgeMap"]) this.textures[name] = gl.createTexture();
+    for (const name of ["nodes", "sizes", "segments", "weights", "nodeMap", "edgeMap"])
+      this.textures[name] = gl.createTexture();
     this.lists = {};
     for (const name of ["edges", "lit", "nodes", "glow"]) this.lists[name] = { buffer: gl.createBuffer(), count: 0 };
     gl.bindVertexArray(gl.createVertexArray());
@@ -222,7 +227,8 @@ class View {
     if (this.revisions[name] !== control.revision) this[name] = control.value;
     this.revisions[name] = control.revision;
     this[name] = Math.max(control.min, Math.min(control.max, this[name]));
-    Object.assign(input, { min: control.min, max: control.max, step: niceStep((control.max - control.min) / 300 || 1) });
+    const step = niceStep((control.max - control.min) / 300 || 1);
+    Object.assign(input, { min: control.min, max: control.max, step });
     input.value = this[name];
     this.showSlider(name);
   }
@@ -286,13 +292,15 @@ class View {
     if (changed("pairs")) this.makeSegments();
     if (changed("lengths")) {
       this.lengthUpTo = new Float64Array(scene.edges + 1);
-      for (let edge = 0; edge < scene.edges; edge++) this.lengthUpTo[edge + 1] = this.lengthUpTo[edge] + arrays.lengths[edge];
+      for (let edge = 0; edge < scene.edges; edge++)
+        this.lengthUpTo[edge + 1] = this.lengthUpTo[edge] + arrays.lengths[edge];
     }
     if (changed("pairs", "edgeColor") || shown !== this.shownColors) {
       const texels = new Float32Array(rows(this.segments.length / 2) * ROW);
       if (scene.edge_color) {
         const value = scaled(arrays.edgeColor, scene.edge_color);
-        for (let segment = 0; segment < this.segments.length / 2; segment++) texels[segment] = value[this.edgeOf(segment)];
+        for (let segment = 0; segment < this.segments.length / 2; segment++)
+          texels[segment] = value[this.edgeOf(segment)];
       }
       dataTexture(gl, textures.weights, gl.R32F, gl.RED, gl.FLOAT, texels);
       mapTexture(gl, textures.edgeMap, scene.edge_color, this.theme.dark);
@@ -345,7 +353,8 @@ class View {
   choose() {
     if (!this.scene || !this.gl) return;
     const { scene, arrays } = this;
-    const within = this.radius === null || !scene.edges ? scene.edges : upperBound(arrays.lengths, Math.fround(this.radius));
+    const all = this.radius === null || !scene.edges;
+    const within = all ? scene.edges : upperBound(arrays.lengths, Math.fround(this.radius));
     const least = scene.edge_color ? this.attention : null;
     this.visible = null;
     this.drawn = within;
@@ -354,7 +363,8 @@ class View {
       const visible = [];
       // In an order of which every first half, quarter, ... is an even sample, for drawing fewer while moving.
       for (const phase of bitReversed(MOST_STRIDE))
-        for (let edge = phase; edge < within; edge += MOST_STRIDE) if (arrays.edgeColor[edge] >= least) visible.push(edge);
+        for (let edge = phase; edge < within; edge += MOST_STRIDE)
+          if (arrays.edgeColor[edge] >= least) visible.push(edge);
       this.visible = visible;
       this.drawn = visible.length;
       this.drawnLength = visible.reduce((sum, edge) => sum + arrays.lengths[edge], 0);
@@ -572,7 +582,7 @@ class View {
     const dim = this.selected.size > 0;
     const skip = this.moving ? this.stride : 1;
     const start = Math.max(0, camera.distance - frame.radius);
-    const fog = [start, 1 / (2 * frame.radius), 0.5];
+    const fog = [start, 1 / (2 * frame.radius), frame.flat ? 0 : 0.5];
     const common = { u_matrix: this.matrix, u_plain: theme.dark ? [0.56, 0.63, 0.74] : [0.36, 0.4, 0.48] };
 
     gl.depthMask(false);
@@ -619,8 +629,10 @@ class View {
       blend(gl, theme.dark);
       edges(!dim, this.corners === 6, 0.9, this.edgeOpacity(skip) * (dim ? (theme.dark ? 0.2 : 0.3) : 1));
       const mode = this.corners === 6 ? gl.TRIANGLES : gl.LINES;
-      if (this.visible) this.elements(mode, "edges", Math.ceil(this.lists.edges.count / this.corners / skip) * this.corners);
-      else gl.drawArrays(mode, 0, Math.ceil(this.prefix / skip) * this.corners);
+      const shown = this.visible ? this.lists.edges.count / this.corners : this.prefix;
+      const vertices = Math.ceil(shown / skip) * this.corners;
+      if (this.visible) this.elements(mode, "edges", vertices);
+      else gl.drawArrays(mode, 0, vertices);
     }
     if (theme.dark && !dim && this.lists.glow.count) {
       blend(gl, true);
@@ -675,12 +687,13 @@ class View {
 
   ahead() {
     const { back } = this.basis();
-    return [0, 1, 2, 3].map((row) => back[0] * this.matrix[row] + back[1] * this.matrix[4 + row] + back[2] * this.matrix[8 + row]);
+    const m = this.matrix;
+    return [0, 1, 2, 3].map((row) => back[0] * m[row] + back[1] * m[4 + row] + back[2] * m[8 + row]);
   }
 
   /** Least radius of a node in CSS pixels: less where there are many, or the screen is small. */
   leastPixels() {
-    const screen = Math.max(0.7, Math.min(1, Math.sqrt(this.width * this.height) / 700));
+    const screen = Math.max(0.7, Math.min(1, Math.sqrt(this.width * this.height) / 700)) * (this.scene.edges ? 1 : 1.4);
     return Math.max(0.7, Math.min(1.6, 1.6 * screen * (4000 / this.scene.nodes) ** 0.22));
   }
 
@@ -814,7 +827,8 @@ class View {
     if (length < 60) return;
     const middle = this.project(0, 0, 0);
     let out = [b[1] - a[1], a[0] - b[0]].map((value) => value / length);
-    if (out[0] * ((a[0] + b[0]) / 2 - middle[0]) + out[1] * ((a[1] + b[1]) / 2 - middle[1]) < 0) out = out.map((value) => -value);
+    const outwards = [0, 1].reduce((sum, i) => sum + out[i] * ((a[i] + b[i]) / 2 - middle[i]), 0);
+    if (outwards < 0) out = out.map((value) => -value);
     const from = centre[axis] - half[axis];
     const to = centre[axis] + half[axis];
     pen.textBaseline = "middle";
@@ -883,10 +897,12 @@ class View {
     this.chosen.hidden = !this.selection.length;
     const what = this.selection.length === 1 ? `selected ${this.selection[0]}` : `${this.selection.length} selected`;
     const missing = this.selection.length && !this.selected.size ? ", not drawn here" : "";
-    this.chosenText.textContent = what + (scene.edges && !missing ? ` · ${count(this.neighbours.size)} neighbours` : missing);
+    const near = scene.edges && !missing ? ` · ${count(this.neighbours.size)} neighbours` : missing;
+    this.chosenText.textContent = what + near;
     this.canvas.setAttribute(
       "aria-label",
-      `3D view of a graph: ${this.figures.textContent}. ${scene.caption} ${this.selection.length ? this.chosenText.textContent : ""} ` +
+      `3D view of a graph: ${this.figures.textContent}. ${scene.caption} ` +
+        (this.selection.length ? `${this.chosenText.textContent}. ` : "") +
         "Arrow keys rotate, plus and minus zoom, Home resets the view, Escape clears the selection.",
     );
   }
@@ -1152,7 +1168,9 @@ function element(tag, name, parent, text) {
 function stored(name) {
   try {
     const camera = JSON.parse(sessionStorage.getItem(`filament:${name}`));
-    return camera && [camera.distance, camera.azimuth, camera.elevation, ...camera.target].every(Number.isFinite) ? camera : null;
+    const { distance, azimuth, elevation, radius, target, centre } = camera;
+    const numbers = [distance, azimuth, elevation, radius, ...target, ...centre];
+    return numbers.every(Number.isFinite) ? camera : null;
   } catch {
     return null;
   }

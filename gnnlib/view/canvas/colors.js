@@ -27,7 +27,8 @@ export function scaled(values, color) {
 
 export const luminance = ([r, g, b]) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
 
-export const css = (color, alpha = 1) => `rgb(${color.map((channel) => Math.round(255 * channel)).join(" ")} / ${alpha})`;
+export const css = (color, alpha = 1) =>
+  `rgb(${color.map((channel) => Math.round(255 * channel)).join(" ")} / ${alpha})`;
 
 /** Any CSS colour as three numbers from 0 to 1. */
 export function parseColor(text) {

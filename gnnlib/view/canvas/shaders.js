@@ -12,14 +12,16 @@ uniform mat4 u_matrix;
 uniform vec4 u_fog;                // depth where it starts, 1 / its range, its strength, colour kept when dimmed
 uniform vec3 u_plain;              // colour of an item without a value
 ivec2 texel(int i) { return ivec2(i & ${ROW - 1}, i >> 11); }
-vec3 mapped(float value) { return value < 0.0 ? u_plain : texelFetch(u_map, ivec2(min(255, int(value * 256.0)), 0), 0).rgb; }
+vec3 mapped(float value) {
+  return value < 0.0 ? u_plain : texelFetch(u_map, ivec2(min(255, int(value * 256.0)), 0), 0).rgb;
+}
 float fog(float depth) { return 1.0 - u_fog.z * clamp((depth - u_fog.x) * u_fog.y, 0.0, 1.0); }
 vec3 dimmed(vec3 color) { return mix(vec3(dot(color, vec3(0.3, 0.59, 0.11))), color, u_fog.w); }
 `;
 
 export const NODE_VERTEX = `${FETCH}
 uniform highp sampler2D u_sizes;
-uniform vec4 u_size;               // world radius of the smallest, pixels of a unit at depth 1, least and greatest pixels
+uniform vec4 u_size;               // world radius of the smallest, pixels of a unit at depth 1, limits in pixels
 uniform vec4 u_ahead;              // what one unit towards the eye adds to a projected point
 uniform int u_stride;              // 1: every node
 uniform float u_spread;            // 1 for the node itself, more for its glow
@@ -32,7 +34,7 @@ void main() {
   float size = texelFetch(u_sizes, texel(place), 0).r;
   gl_Position = u_matrix * vec4(node.xyz, 1.0);
   float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / gl_Position.w;
-  float faint = clamp(pixels / u_size.z, 0.45, 1.0);
+  float faint = clamp(pixels / u_size.z, 0.6, 1.0);
   pixels = clamp(pixels, u_size.z, u_size.w);
   // The front of the ball as drawn, so that a satellite inside its host does not punch a hole into it.
   vec4 front = gl_Position + u_ahead * (pixels / u_size.y) * gl_Position.w;
