@@ -18,6 +18,7 @@ from gnnlib.graph.compiled import compiled, in_threads
 MAX_CELLS_AN_AXIS = 2**20  # three of them make a key that fits in 63 bits
 ROUNDING_MARGIN = 1e-8  # cells are this much wider than the radius, so rounding cannot move a partner two cells away
 MAX_RANGES = 18  # nine rows of cells, each cut in two at most by the periodic face
+SMALLEST_EXTENT = 1e-290  # below it cells per unit length overflow; all points then share a cell
 SAMPLE = 1_000
 BUCKETS_A_POINT = 4
 
@@ -48,7 +49,7 @@ def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None
     extent = positions.max(axis=0) - low if box is None else box
     with np.errstate(over="ignore"):
         shape = np.clip(np.floor(extent / (radius * (1 + ROUNDING_MARGIN))), 1, MAX_CELLS_AN_AXIS)
-    scale = np.divide(shape, extent, out=np.zeros(3), where=extent > 0)
+    scale = np.divide(shape, extent, out=np.zeros(3), where=extent > SMALLEST_EXTENT)
     cell = np.minimum((positions - low) * scale, shape - 1).astype(np.int64)
     shape = shape.astype(np.int64)
     keys = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
@@ -71,7 +72,8 @@ def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None
 
 def _squared_bound(radius: float) -> float:
     """The largest float64 whose square root is at most `radius`."""
-    bound = np.float64(min(radius, 1e154)) ** 2
+    radius = min(radius, 1e154)  # beyond it the square overflows; no two positions are that far apart
+    bound = np.float64(radius) ** 2
     while np.sqrt(np.nextafter(bound, np.inf)) <= radius:
         bound = np.nextafter(bound, np.inf)
     while np.sqrt(bound) > radius:

@@ -186,6 +186,14 @@ def test_coincident_points_are_joined_to_each_other_and_not_to_themselves() -> N
         assert not found.lengths.any()
 
 
+@pytest.mark.parametrize("scale", [1e-320, 1e-300, 1e-160, 1e-20, 1e20, 1e148])
+@pytest.mark.parametrize("radius", [1e-320, 1e-160, 1e-19, 1e20, 1e155, 1e308])
+def test_absurd_scales_neither_crash_nor_hang(scale: float, radius: float) -> None:
+    positions = np.arange(1.0, 13.0).reshape(4, 3) * scale
+    found = find(positions, GraphSpec(radius=radius), None)
+    assert pairs(found.edge_index) == every_pair_within(positions, radius, None)
+
+
 # Nearest neighbours
 
 
@@ -308,7 +316,7 @@ def test_an_empty_catalog_is_refused(spec: GraphSpec) -> None:
         find(np.empty((0, 3)), spec, None)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e200])
 def test_rows_without_a_finite_position_are_counted(bad: float) -> None:
     positions = points("uniform", 50)
     positions[[3, 7], 1] = bad
