@@ -12,6 +12,7 @@ from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.run import Run, list_runs
 from pages import _session
 
+LISTED = 60  # runs offered for opening; the Train page lists more
 STATES: dict[str, Literal["gray", "orange", "green", "red"]] = {
     "queued": "gray",
     "running": "orange",
@@ -64,7 +65,7 @@ def graph_card() -> None:
 
 def run_card() -> None:
     with st.container(border=True, gap=None):
-        runs = {run.id: run for run in list_runs()}
+        runs = {run.id: run for run in list_runs()[:LISTED]}
         here = st.session_state.run_id
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap=None):
             st.caption("RUN")
@@ -74,14 +75,18 @@ def run_card() -> None:
                     list(runs),
                     index=list(runs).index(here) if here in runs else None,
                     format_func=lambda run_id: run_label(runs[run_id]),
-                    key="sidebar_run",
+                    key=f"open_run_{here}",
                     on_change=_open_chosen,
+                    args=(f"open_run_{here}",),
                     placeholder="choose a run",
                 )
-        if here not in runs:
+        try:
+            run = _session.current_run()
+        except InputError:
+            run = None
+        if run is None:
             st.markdown("**none open**")
             return
-        run = runs[here]
         status = run.status
         st.markdown(f"**{plain(run_title(run))}**")
         st.badge(status.state, color=STATES.get(status.state, "red"))
@@ -102,8 +107,8 @@ def selection_card() -> None:
         st.button("Clear", type="tertiary", key="clear_selection", on_click=_session.select, args=((),))
 
 
-def _open_chosen() -> None:
-    run_id = st.session_state.sidebar_run
+def _open_chosen(key: str) -> None:
+    run_id = st.session_state[key]
     if run_id:
         try:
             _session.open_run(run_id)

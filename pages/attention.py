@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, node_edges
-from gnnlib.explain.attention import top_edges as strongest
+from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, top_edges, weights
+from gnnlib.explain.attention import relative as relative_to_share
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run
 from gnnlib.view import charts
@@ -58,13 +59,11 @@ def main() -> None:
     profile, node = st.columns(2, gap="medium")
     with profile:
         st.subheader("Attention against separation", anchor=False)
-        st.plotly_chart(
-            charts.attention_by_separation(by_separation(_results.attention(run), which), graph.length_unit),
-            key="profile",
-        )
+        bins = profile_of(run.id, _results.written(run), which)
+        st.plotly_chart(charts.attention_by_separation(bins, graph.length_unit), key="profile")
         st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
     with node:
-        top_edges(run, which, graph)
+        edges_of_node(run, which, graph)
     downloads("Attention of every edge", f"attention_{run.id}", lambda: _results.attention(run))
     next_step("catalog.py", "Next: try your own catalog", ":material/upload:")
 
@@ -133,20 +132,47 @@ def canvas(run: Run, which: str, relative: bool) -> None:
     _session.settle()
 
 
-def top_edges(run: Run, which: str, graph: Graph) -> None:
-    """The edges of the selected object, the most attended first; a self-loop is marked."""
+@st.cache_data(max_entries=8, show_spinner=False)
+def profile_of(run_id: str, moment: float, which: str) -> pd.DataFrame:
+    return by_separation(_results.attention(_session.load_run(run_id)), which)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def strongest(run_id: str, moment: float, which: str) -> pd.DataFrame:
+    return top_edges(_results.attention(_session.load_run(run_id)), 200, which)
+
+
+def edges_of_node(run: Run, which: str, graph: Graph) -> None:
+    """The edges of the selected object, the most attended first, self-loops marked; else the strongest of all."""
     places = _session.selected_rows(graph.row_ids)
     if not len(places):
         st.subheader("Strongest preferences", anchor=False)
-        edges = strongest(_results.attention(run), 200, which)
-        st.dataframe(edges, hide_index=True, height=290)
-        st.caption("Click an object in the picture to see whom it listened to.")
-        return
-    row_id = graph.row_ids[places[-1]]
-    st.subheader(f"Edges of row {plain(row_id)}", anchor=False)
-    with _session.explained():
-        edges = node_edges(run, row_id)
-    st.dataframe(edges, hide_index=True, height=330)
+        edges = strongest(run.id, _results.written(run), which)
+        caption = "Of all objects. Click one in the picture to see whom it listened to."
+    else:
+        row_id = graph.row_ids[places[-1]]
+        st.subheader(f"Edges of row {plain(row_id)}", anchor=False)
+        table = _results.attention(run)
+        own = table[table["receiver"] == row_id]
+        edges = own[["source", "length", "self_loop"]].assign(
+            attention=weights(own, which), relative_attention=relative_to_share(own, which)
+        )
+        edges = edges.sort_values("attention", ascending=False, ignore_index=True)
+        caption = f"{len(edges)} edges, the most attended first; their weights sum to {edges['attention'].sum():.2f}."
+    unit = f" [{graph.length_unit}]" if graph.length_unit else ""
+    most = float(edges["attention"].max()) if len(edges) else 1.0
+    st.dataframe(
+        edges,
+        hide_index=True,
+        height=290,
+        column_config={
+            "length": st.column_config.NumberColumn(f"separation{unit}", format="%.3f"),
+            "self_loop": st.column_config.CheckboxColumn("self-loop"),
+            "attention": st.column_config.ProgressColumn("attention", format="%.3f", min_value=0.0, max_value=most),
+            "relative_attention": st.column_config.NumberColumn("× degree", format="%.2f"),
+        },
+    )
+    st.caption(caption)
 
 
 main()

@@ -37,9 +37,8 @@ def main() -> None:
         upload()
     elif source == "path":
         server_path()
-    for problem in (st.session_state.pop("catalog_problem", None),):
-        if problem:
-            st.error(problem, icon=":material/error:")
+    if problem := st.session_state.pop("catalog_problem", None):
+        st.error(problem, icon=":material/error:")
 
     with _session.explained():
         rows = _session.catalog()
@@ -106,10 +105,12 @@ def upload() -> None:
     except InputError as error:
         st.session_state.catalog_problem = str(error)
         return
-    if path != st.session_state.get("uploaded_path"):
-        st.session_state.uploaded_path = path
+    before, problem = st.session_state.get("upload_seen", (None, None))
+    if path != before:
         take(CatalogSpec(path=path))
+        st.session_state.upload_seen = path, st.session_state.pop("catalog_problem", None)
         st.rerun()
+    st.session_state.catalog_problem = problem
 
 
 def server_path() -> None:

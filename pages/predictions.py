@@ -14,7 +14,7 @@ from gnnlib.view.colors import colors_of, column_colors
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
-from pages._layout import heading, metric_strip, next_step
+from pages._layout import heading, metric_strip, next_step, number_columns
 from pages._node import node_card
 from pages._sidebar import plain, run_title
 
@@ -34,7 +34,8 @@ def main() -> None:
         rows, graph, predictions = _results.outcome(run)
         results = run.results
     metric_strip(_results.score_strip(results["metrics"]))
-    places = _session.selected_rows(rows.row_ids)
+    if not results["complete"]:
+        st.info(f"So far {len(results['folds'])} of {run.spec.folds} folds are tested; the others follow.")
     picture, plot = st.columns([3, 2], gap="medium")
     with picture:
         residual_map(run, rows)
@@ -46,7 +47,7 @@ def main() -> None:
     with against:
         residuals(rows, predictions, results["target"])
     comparison(run)
-    objects(rows, predictions, places)
+    objects(rows, predictions)
     downloads(
         "Predictions joined to the catalog",
         f"predictions_{run.id}",
@@ -178,10 +179,10 @@ def comparison(run: Run) -> None:
 
 def joined(rows: Catalog, predictions: pd.DataFrame) -> pd.DataFrame:
     """The catalog's rows with their predictions beside them."""
-    return _session.table_of(rows).join(predictions.reset_index(drop=True).drop(columns=["baseline"], errors="ignore"))
+    return _session.table_of(rows).join(predictions.reset_index(drop=True))
 
 
-def objects(rows: Catalog, predictions: pd.DataFrame, places: np.ndarray) -> None:
+def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
     """All objects, the largest residuals first; selecting a row selects the object."""
     st.subheader("Objects", anchor=False)
     order = np.argsort(-np.abs(predictions["residual"].to_numpy()), kind="stable")[:1000]
@@ -198,9 +199,8 @@ def objects(rows: Catalog, predictions: pd.DataFrame, places: np.ndarray) -> Non
         on_select=open_object,
         selection_mode="single-row",
         key="objects",
-        column_config={
-            name: st.column_config.NumberColumn(format="%.3f") for name in ("truth", "prediction", "sigma", "residual")
-        },
+        column_config=number_columns(table)
+        | {name: st.column_config.NumberColumn(format="%.3f") for name in columns if name != "fold"},
     )
     st.caption("The thousand largest residuals; select a row to see the object.")
 

@@ -28,6 +28,7 @@ SPLIT_MEANINGS = {
     "group": "Whole groups stay together; no buffer.",
     "random": "Neighbours of test objects are trained on, so the scores are too good. For comparison only.",
 }
+LISTED = 200
 DEVICES = {"auto": "Automatic", "cuda": "CUDA", "mps": "Apple MPS", "cpu": "CPU"}
 
 
@@ -401,7 +402,7 @@ def duration(seconds: float) -> str:
 
 
 def runs_table() -> None:
-    runs = list_runs()
+    runs = list_runs()[:LISTED]
     st.subheader("Runs", anchor=False)
     if not runs:
         st.caption("There are none yet.")
@@ -416,6 +417,7 @@ def runs_table() -> None:
         column_config={
             "R²": st.column_config.NumberColumn(format="%.3f"),
             "RMSE": st.column_config.NumberColumn(format="%.3f"),
+            "started": st.column_config.DatetimeColumn(format="MMM D, HH:mm"),
             "progress": st.column_config.ProgressColumn("Progress", format="percent", min_value=0, max_value=1),
         },
     )

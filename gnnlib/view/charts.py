@@ -196,7 +196,7 @@ def parity(
     selected: Sequence[object] = (),
 ) -> go.Figure:
     """Prediction against truth on equal axes with the 1:1 line; `customdata` holds the row ids."""
-    figure = _figure(height=470)
+    figure = _figure(height=440)
     finite = np.isfinite(truth) & np.isfinite(prediction)
     span = np.concatenate([truth[finite], prediction[finite]]) if finite.any() else np.array([0.0, 1.0])
     low, high = float(span.min()), float(span.max())
@@ -249,7 +249,7 @@ def residual_against(
     target: str,
     selected: Sequence[object] = (),
 ) -> go.Figure:
-    """Residual (prediction minus truth) against one column, with the running median and its 16-84 % band."""
+    """Residual (prediction minus truth) against one column, with running 16, 50 and 84 % quantiles."""
     figure = _figure(height=430)
     values = np.asarray(values, dtype=np.float64)
     figure.add_scattergl(
@@ -262,7 +262,7 @@ def residual_against(
         hovertemplate="row %{customdata}<br>%{x:.4g}<br>residual %{y:+.3f}<extra></extra>",
     )
     centres, low, median, high = running_quantiles(values, residual)
-    _band(figure, centres, low, median, high, ACCENT)
+    _quantile_lines(figure, centres, low, median, high)
     figure.add_hline(y=0, line={"color": MUTED, "width": 1.2, "dash": "dash"})
     _mark(figure, values, residual, row_ids, selected)
     figure.update_xaxes(title=label)
@@ -292,7 +292,7 @@ def attention_by_separation(profile: pd.DataFrame, unit: str = "Mpc") -> go.Figu
     """
     figure = _figure(height=330)
     centres = (profile["low"] + profile["high"]) / 2
-    _band(figure, centres, profile["p16"], profile["median"], profile["p84"], ACCENT)
+    _band(figure, centres, profile["p16"], profile["median"], profile["p84"])
     figure.add_hline(y=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
     figure.add_annotation(
         x=1, xref="paper", y=1, text="no preference", showarrow=False, xanchor="right", yshift=9, font={"size": 11}
@@ -320,19 +320,21 @@ def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, mod
     return figure
 
 
-def _band(figure: go.Figure, x: object, low: object, median: object, high: object, colour: str) -> None:
-    """Median and band, in WebGL like the points, which would cover them otherwise."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+def _band(figure: go.Figure, x: object, low: object, median: object, high: object) -> None:
+    """A median with its 16-84 % band."""
+    red, green, blue = (int(ACCENT[place : place + 2], 16) for place in (1, 3, 5))
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
-    figure.add_scattergl(x=x, y=low, **edge)
-    figure.add_scattergl(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
-    figure.add_scattergl(
-        x=x,
-        y=median,
-        mode="lines",
-        line={"color": colour, "width": 2.4},
-        hovertemplate="%{x:.3g}: median %{y:.3g}<extra></extra>",
+    figure.add_scatter(x=x, y=low, **edge)
+    figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
+    figure.add_scatter(
+        x=x, y=median, mode="lines", line={"color": ACCENT, "width": 2.4}, hovertemplate="%{x:.3g}: %{y:.3g}"
     )
+
+
+def _quantile_lines(figure: go.Figure, x: object, low: object, median: object, high: object) -> None:
+    """A median between its 16 and 84 % quantiles, as WebGL lines: points in WebGL would cover a filled band."""
+    for values, width in ((low, 1.2), (median, 2.6), (high, 1.2)):
+        figure.add_scattergl(x=x, y=values, mode="lines", line={"color": ACCENT, "width": width}, hoverinfo="skip")
 
 
 def _mark(
