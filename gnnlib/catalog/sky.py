@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import astropy.units as u
 import numpy as np
 import pandas as pd
-from astropy.coordinates import Angle
-from astropy.cosmology import Planck18
 
 from gnnlib.catalog.columns import DECLINATION, RIGHT_ASCENSION, numeric_names
 from gnnlib.catalog.table import Column, Roles
@@ -141,6 +139,8 @@ def _radians(values: pd.Series, column: Column, right_ascension: bool) -> np.nda
                 f"'{name}' runs from 0 to 24, which may be hours or degrees; set its unit to 'hourangle' or 'deg'."
             )
         return np.deg2rad(numbers)
+    from astropy.coordinates import Angle  # a quarter of a second that most catalogs do not need
+
     text = values.astype(str).str.strip()
     try:
         if not text.str.contains(r"\d[\s:hd]+\d").all():
@@ -192,6 +192,8 @@ def _check_parallax(name: str, parallax: np.ndarray, table: pd.DataFrame) -> Non
 
 
 def _from_redshift(depth: Depth) -> tuple[np.ndarray, str, str]:
+    from astropy.cosmology import Planck18  # a second that most catalogs do not need
+
     redshift = depth.values if depth.kind == "redshift" else depth.values / SPEED_OF_LIGHT_KM_S
     good = np.isfinite(redshift) & (redshift > 0) & (redshift < 1000)
     distance = np.full(len(redshift), np.nan)
