@@ -1,7 +1,7 @@
 """Makes the bundled sample: a particle-mesh simulation, its haloes, galaxies in them, and a known truth to find.
 
 Development only; the app never imports it. README.md beside it says what the result is. To make it again, in a
-virtual environment of its own (Python 3.11; about 5 GB of memory and half an hour on two cores):
+virtual environment of its own (Python 3.11; about 7 GB of memory and half an hour on two cores):
 
     pip install jaxpm==0.1.6 jax==0.10.2 packaging typing_extensions colossus==1.4.0 numba scipy pandas pyarrow \
         scikit-learn matplotlib
