@@ -357,7 +357,7 @@ def scores_of(run: Run) -> None:
     metric_strip(_results.score_strip(results["metrics"])[:4], border=False)
     chart = charts.model_comparison(
         _results.scores(results, _results.model_label(run), "rmse"),
-        f"RMSE of {results['target']}, mean and spread over the folds",
+        f"RMSE of {results['target']}",
         _results.model_label(run),
     )
     st.plotly_chart(chart, key="comparison")
