@@ -29,6 +29,7 @@ from gnnlib.training.spec import RunSpec
 
 _GRADIENT_NORM = 1.0
 _WARM_UP = 0.2
+_FEWEST_STEPS = 16  # of the optimizer in an epoch, as far as there are rows
 _PATCH = 32  # training rows that stay together in a batch
 _SMALLEST_CALIBRATION = 20  # validation rows below which sigma is left as the network gave it
 
@@ -86,8 +87,9 @@ class Batch(NamedTuple):
 class Batches:
     """The training rows of a fold in batches, shuffled anew at each pass; outputs are exactly those of the whole graph.
 
-    reach: how many edges away a row's output can depend on. A batch is a number of patches, each a handful of
-    neighbouring rows, so that receptive fields overlap.
+    reach: how many edges away a row's output can depend on. batch_size: rows in a batch at most; a small
+    catalog gets smaller batches, so that a pass is always a fair number of steps. A batch is some patches of
+    neighbouring rows, so that their receptive fields overlap.
     """
 
     def __init__(self, data: FoldData, reach: int, batch_size: int) -> None:
@@ -95,9 +97,10 @@ class Batches:
         self.edges_of = torch.bincount(data.edge_index[1], minlength=len(data.x))
         self.first_edge = torch.cumsum(self.edges_of, dim=0) - self.edges_of
         along = _along_the_graph(data)
-        self.patches = along[data.train[along]].split(min(_PATCH, batch_size))
-        self.per_batch = max(1, batch_size // _PATCH)
         self.n_train = int(data.train.sum())
+        size = max(1, min(batch_size, self.n_train // _FEWEST_STEPS))
+        self.patches = along[data.train[along]].split(min(_PATCH, size))
+        self.per_batch = max(1, size // _PATCH)
 
     def __len__(self) -> int:
         return -(-len(self.patches) // self.per_batch)
@@ -178,8 +181,8 @@ def fit(
 ) -> FitResult:
     """Train `model` in place on one fold and leave in it the best validation weights (without validation, the last).
 
-    on_epoch is called after each epoch; should_stop is asked once an epoch, and True ends the training there. Raises
-    InputError where the loss stops being finite or memory runs out.
+    on_epoch is called after each epoch; should_stop is asked before each step, and True ends the training there.
+    Raises InputError where the loss stops being finite or memory runs out.
     """
     started = time.perf_counter()
     with _plain_words(spec, device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -198,6 +201,8 @@ def fit(
         for epoch in range(1, spec.epochs + 1):
             train_loss = 0.0
             for batch in batches:
+                if stopped := should_stop():
+                    break
                 output = _forward(model, batch, training=True)
                 optimizer.zero_grad(set_to_none=True)
                 _loss(output, batch, BETA).backward()
@@ -206,6 +211,8 @@ def fit(
                 rate = float(schedule.get_last_lr()[0])
                 schedule.step()
                 train_loss += _loss(output, batch).item() * batch.share
+            if stopped:
+                break
             validation_loss = _loss(_forward(model, checked), checked).item() if checked else None
             if not np.isfinite(train_loss):
                 raise InputError(
@@ -217,9 +224,6 @@ def fit(
             seconds = time.perf_counter() - started
             history.append(EpochReport(epoch, spec.epochs, train_loss, validation_loss, rate, seconds))
             on_epoch(history[-1])
-            if should_stop():
-                stopped = epoch < spec.epochs
-                break
         if best_epoch:
             model.load_state_dict(best_state)
             if checked and len(checked.y) >= _SMALLEST_CALIBRATION:
@@ -227,15 +231,15 @@ def fit(
     return FitResult(_copy(model), tuple(history), best_epoch, time.perf_counter() - started, stopped)
 
 
-def one_cycle(done: int, epochs: int) -> float:
-    """Share of the full learning rate after `done` of `epochs`: up along a cosine for a fifth of them, then down to 0.
+def one_cycle(done: int, steps: int) -> float:
+    """Share of the full learning rate after `done` of `steps`: up along a cosine for a fifth of them, then down to 0.
 
     Smith & Topin 2019 (arXiv 1708.07120).
     """
-    top = max(1, round(_WARM_UP * epochs))
+    top = max(1, round(_WARM_UP * steps))
     if done < top:
         return 0.5 * (1 - math.cos(math.pi * (done + 1) / (top + 1)))
-    return 0.5 * (1 + math.cos(math.pi * (done - top) / max(1, epochs - top)))
+    return 0.5 * (1 + math.cos(math.pi * (done - top) / max(1, steps - top)))
 
 
 def predict(model: Stack, graph: Graph, features: np.ndarray, scalers: Scalers, device: torch.device) -> Prediction:

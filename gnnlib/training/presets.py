@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
+    # Under half a minute with its baselines on two laptop cores for the bundled sample (39,000 galaxies): six passes at
+    # half the width come within a few per cent of the error that is left after long training.
     "demo": {
-        "model": {"name": "attention", "hidden": 32, "latent": 16, "heads": 4},
-        "epochs": 20,
+        "model": {"hidden": 32, "latent": 16, "heads": 4},
+        "epochs": 6,
         "folds": 3,
+        "baselines": ("mean", "linear", "random_forest", "mlp"),
     },
+    # The defaults of the specifications, with five folds: the setting to report.
     "standard": {
-        "model": {"name": "attention", "hidden": 64, "latent": 32, "heads": 4, "unshared": 4},
-        "epochs": 300,
-        "folds": 6,
+        "model": {"hidden": 64, "latent": 32, "heads": 4},
+        "epochs": 50,
+        "folds": 5,
     },
 }

@@ -17,8 +17,8 @@ class RunSpec(BaseModel):
 
     target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial),
     "group" (whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length
-    unit, None = linking length x depth for spatial splits. central: optional column that is true for centrals.
-    device: "auto", "cpu", "cuda", "mps".
+    unit, None = linking length x depth for spatial splits. batch_size: training rows in a step, at most. central:
+    optional column that is true for centrals. device: "auto", "cpu", "cuda", "mps".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,7 +35,7 @@ class RunSpec(BaseModel):
     central: str | None = None
     folds: int = Field(3, ge=2, le=20)
     buffer: float | None = Field(None, ge=0)
-    epochs: int = Field(100, ge=1, le=100_000)
+    epochs: int = Field(50, ge=1, le=100_000)
     batch_size: int = Field(512, ge=1)
     learning_rate: float = Field(0.01, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
