@@ -28,6 +28,13 @@ from gnnlib.training.spec import RunSpec
 
 S = TypeVar("S", bound=BaseModel)
 
+# What the bundled sample is trained for where nothing else is said: its planted truth reaches 3 Mpc.
+SAMPLE_TASK: dict[str, Any] = {
+    "target": "log10(stellar_mass)",
+    "features": ("log10(halo_mass)", "log10(v_max)", "is_central"),
+    "graph": {"method": "radius", "radius": 3.0},
+}
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -91,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("train", parents=[reading, linking, output], help="train a model and its baselines")
     command.set_defaults(command=_train)
-    command.add_argument("--target", metavar="COL", help="the column or expression to predict")
+    command.add_argument("--target", metavar="COL", help="the column or expression to predict; the sample has its own")
     command.add_argument("--features", metavar="A,B", help="columns or expressions to predict it from")
     command.add_argument("--preset", help="settings to start from; options given here go before them")
     command.add_argument("--model", help="attention, message_passing or pointwise")
@@ -235,13 +242,13 @@ def _graph_spec(options: argparse.Namespace, preset: Mapping[str, Any]) -> Graph
 
 
 def _run_spec(options: argparse.Namespace) -> RunSpec:
-    preset: dict[str, Any] = {}
-    if options.preset is not None:
-        from gnnlib.training.presets import PRESETS
+    from gnnlib.training.presets import PRESETS
 
+    preset = SAMPLE_TASK if options.path == "sample" else {}
+    if options.preset is not None:
         if options.preset not in PRESETS:
             raise InputError(f"There is no preset '{options.preset}'; choose one of {', '.join(PRESETS)}.")
-        preset = _plain(PRESETS[options.preset])
+        preset = {**preset, **_plain(PRESETS[options.preset])}
     fields = {name: value for name, value in preset.items() if name not in ("catalog", "graph", "model")}
     fields |= _given(
         preset=options.preset,

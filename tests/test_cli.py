@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ import pandas as pd
 import pytest
 from astropy.table import Table
 
-from gnnlib.cli import main, split_list
+from gnnlib.cli import SAMPLE_TASK, main, split_list
 from gnnlib.training.metrics import METRICS
+from gnnlib.training.presets import PRESETS
 from gnnlib.training.run import load_run
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -109,6 +111,17 @@ def test_train_tells_metrics_baselines_and_where_the_predictions_are(csv, runs_f
     assert again["metrics"] == told["metrics"]
 
 
+def test_the_sample_and_a_preset_say_what_to_train_and_options_go_before_them(capsys):
+    small = ["--where", "halo_mass > 1e13", "--epochs", "1", "--folds", "2"]
+    told = answer(capsys, "train", "sample", "--preset", "demo", *small)
+    assert set(told["baselines"]) == set(PRESETS["demo"]["baselines"])
+    spec = load_run(told["run"]).spec
+    assert (spec.target, spec.features) == (SAMPLE_TASK["target"], SAMPLE_TASK["features"])
+    assert (spec.preset, spec.graph.radius, spec.epochs, spec.folds) == ("demo", 3.0, 1, 2)
+    assert spec.model.hidden == PRESETS["demo"]["model"]["hidden"]
+    assert set(pd.read_parquet(told["out_of_fold"])["fold"]) == {0, 1}
+
+
 def test_tables_are_printed_for_people(csv, capsys):
     for arguments in (["catalog", csv], ["graph", csv, "--radius", "4"], ["runs"]):
         assert main([str(argument) for argument in arguments]) == 0
@@ -143,11 +156,14 @@ def write_binary(folder: Path) -> Path:
     return folder / "bad.parquet"
 
 
-@pytest.mark.parametrize("write", [write_empty, write_truncated_fits, write_text, write_binary])
-@pytest.mark.parametrize("command", ["catalog", "graph", "train"])
-def test_files_that_are_not_catalogs_are_refused(tmp_path, runs_folder, capsys, write, command):
-    if command == "catalog" and write is write_text:
-        pytest.skip("a table of text is a catalog; it only has no positions")
+@pytest.mark.parametrize(
+    ("command", "write"),
+    [
+        *product(("graph", "train"), (write_empty, write_truncated_fits, write_binary, write_text)),
+        *product(("catalog",), (write_empty, write_truncated_fits, write_binary)),
+    ],
+)
+def test_files_that_are_not_catalogs_are_refused(tmp_path, runs_folder, capsys, command, write):
     refusal(capsys, command, write(tmp_path), *{"catalog": [], "graph": ["--radius", "4"], "train": TRAIN}[command])
     assert not runs_folder.exists()
 

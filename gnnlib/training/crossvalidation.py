@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from joblib import cpu_count
 from safetensors.torch import save_file
 
 from gnnlib.graph.diagnostics import summarize
@@ -57,6 +59,8 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
     """Train all folds of a run and write its files after each. False where `should_stop` ended it before the last."""
     spec = data.spec
     device = resolve(spec.device)
+    if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores, not those this process may use
+        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
     for name in OUTPUTS:
         (run.folder / name).unlink(missing_ok=True)
     write_json(run.folder / "environment.json", _environment(data, describe(device)))
@@ -99,14 +103,15 @@ class _Training:
 
         test, tested = fold.test, fold.test[fold.inference_graph]
         truth, known = data.target[test], fold.train | fold.validation
+        mean = _single(prediction.mean[tested])
         table = pd.DataFrame(
             {
                 "row_id": data.catalog.row_ids[test],
                 "truth": truth,
-                "prediction": prediction.mean[tested],
-                "sigma": prediction.sigma[tested],
+                "prediction": mean,
+                "sigma": _single(prediction.sigma[tested]),
                 "fold": np.int16(number),
-                "residual": prediction.mean[tested] - truth,
+                "residual": mean - truth,
             }
         )
         for name in spec.baselines:
@@ -118,7 +123,7 @@ class _Training:
                 if (fitted := self.fit(alone, fold)) is None:
                     return False
                 values = fitted[1].mean[tested]
-            table[f"baseline_{name}"] = values
+            table[f"baseline_{name}"] = _single(values)
             if self.should_stop():
                 return False
 
@@ -182,9 +187,10 @@ class _Training:
         with written_whole(folder / "checkpoint.safetensors") as path:
             save_file({name: value.contiguous() for name, value in self.weights.items()}, path)
         with written_whole(folder / "predictions.parquet") as path:
-            predictions.to_parquet(path, index=False, compression="zstd")
+            _write_table(predictions, path)
         if self.attention:
-            _write_attention(pd.concat(self.attention, ignore_index=True), folder / "attention.parquet")
+            with written_whole(folder / "attention.parquet") as path:
+                _write_table(pd.concat(self.attention, ignore_index=True), path)
         write_json(folder / "results.json", self.results(predictions))
 
     def results(self, predictions: pd.DataFrame) -> dict[str, Any]:
@@ -249,6 +255,11 @@ def _lengths(graph_edges: np.ndarray, lengths: np.ndarray, n_nodes: int, edges: 
     return np.where(known[place] == wanted, lengths[place], 0.0)
 
 
+def _single(values: np.ndarray) -> np.ndarray:
+    """float64 of single precision, which is what a network computes in and half as large in the file."""
+    return values.astype(np.float32).astype(np.float64)
+
+
 def _shortened(values: np.ndarray) -> np.ndarray:
     """float32 rounded to ATTENTION_BITS of mantissa, so that the file packs well."""
     spare = 23 - ATTENTION_BITS
@@ -257,23 +268,22 @@ def _shortened(values: np.ndarray) -> np.ndarray:
     return (((bits + half) >> np.uint32(spare)) << np.uint32(spare)).view(np.float32)
 
 
-def _write_attention(table: pd.DataFrame, place: Path) -> None:
-    """With the encodings that pack it best: differences for row ids, the bytes of floats apart."""
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    """Parquet with the encodings that pack it best: differences for row ids, the bytes of floats apart."""
     packing = {}
     for name, kind in table.dtypes.items():
-        if kind == np.float32:
+        if kind.kind == "f":
             packing[name] = "BYTE_STREAM_SPLIT"
-        elif kind in (np.int16, np.int64):
+        elif kind.kind == "i":
             packing[name] = "DELTA_BINARY_PACKED"
-    with written_whole(place) as path:
-        pq.write_table(
-            pa.Table.from_pandas(table, preserve_index=False),
-            path,
-            compression="zstd",
-            compression_level=15,
-            use_dictionary=[name for name in table.columns if name not in packing],
-            column_encoding=packing,
-        )
+    pq.write_table(
+        pa.Table.from_pandas(table, preserve_index=False),
+        path,
+        compression="zstd",
+        compression_level=15,
+        use_dictionary=[name for name in table.columns if name not in packing],
+        column_encoding=packing,
+    )
 
 
 def _environment(data: TrainingData, device: str) -> dict[str, Any]:
