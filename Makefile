@@ -47,6 +47,7 @@ browser: .venv/test-ready
 
 .venv/run-ready: requirements.txt | .venv/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m gnnlib graph sample --radius 3 > /dev/null  # compiles the neighbour search once
 	touch $@
 
 .venv/test-ready: requirements-dev.txt requirements.txt | .venv/bin/python

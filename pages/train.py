@@ -52,7 +52,7 @@ def main() -> None:
 def form(rows: Catalog) -> None:
     from gnnlib.models.registry import MODELS
 
-    key = key_for("", rows.spec.path, rows.roles, rows.spec.where)
+    key = key_for("", rows.spec.path, rows.roles)
     with st.container(border=True):
         st.subheader("New run", anchor=False)
         preset = st.segmented_control(
@@ -85,7 +85,7 @@ def form(rows: Catalog) -> None:
         where = st.text_input(
             "Keep rows where",
             rows.spec.where or "",
-            key=f"train_where_{key}",
+            key=key_for("train_where", rows.spec.path, rows.spec.where),
             placeholder="all rows",
             persist_state="session",
         )
@@ -125,12 +125,12 @@ def form(rows: Catalog) -> None:
 
 
 def logarithm(rows: Catalog, name: str) -> str:
-    """`log10(name)` for a positive column over more than a decade, else the name: what is best learnt."""
+    """`log10(name)` for a positive column of wide range, else the name: what is best learnt."""
     values = rows.values(name)
     if not name.isidentifier() or values.dtype.kind not in "iuf":
         return name
     finite = values[np.isfinite(values)]
-    wide = finite.size and finite.min() > 0 and finite.max() > 10 * finite.min()
+    wide = finite.size and finite.min() > 0 and finite.max() > 5 * finite.min()
     return f"log10({name})" if wide else name
 
 
@@ -187,10 +187,10 @@ def architecture(model: str, preset: str, chosen: dict[str, Any]) -> tuple[dict[
             help="Rows a step, each with all the neighbours its output depends on",
         ),
         "learning_rate": left.number_input(
-            "Learning rate", 1e-6, 1.0, fallback["learning_rate"], format="%.4g", key=f"rate_{preset}"
+            "Learning rate", 1e-6, 1.0, fallback["learning_rate"], 1e-3, format="%.4g", key=f"rate_{preset}"
         ),
         "weight_decay": right.number_input(
-            "Weight decay", 0.0, 1.0, fallback["weight_decay"], format="%.4g", key=f"decay_{preset}"
+            "Weight decay", 0.0, 1.0, fallback["weight_decay"], 1e-4, format="%.4g", key=f"decay_{preset}"
         ),
         "seed": left.number_input("Seed", 0, 2**31 - 1, fallback["seed"], key="seed"),
     }
@@ -314,17 +314,17 @@ def run_in_view() -> None:
     if run is None:
         st.info("No run is open. Start one on the left, or open one from the list below.")
         return
-    active = run.status.state in ACTIVE
-    st.fragment(monitor, run_every=1.0 if active else None)(run.id, active)
+    state = run.status.state
+    st.fragment(monitor, run_every=1.0 if state in ACTIVE else None)(run.id, state)
 
 
-def monitor(run_id: str, was_active: bool) -> None:
+def monitor(run_id: str, before: str) -> None:
     """State, losses and scores of the run; runs every second while the run is under way."""
     run = _session.load_run(run_id)
     status = run.status
     active = status.state in ACTIVE
-    if was_active and not active:
-        st.rerun()
+    if status.state != before:
+        st.rerun()  # so that the sidebar and the list say so too
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.subheader(plain(run_title(run)), anchor=False)

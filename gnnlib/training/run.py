@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from gnnlib.errors import InputError
 from gnnlib.training.spec import RunSpec
 
+# A copy of what `python -m gnnlib train sample --preset demo` leaves, without the lock.
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_run"
 METRIC_COLUMNS = ("fold", "epoch", "epochs", "train_loss", "validation_loss", "learning_rate", "seconds")
 ACTIVE = ("queued", "running")

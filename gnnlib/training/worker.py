@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 WORKER = "FILAMENT_WORKER"  # environment variable: the run whose lock this process was born with
 BUNDLED = "The bundled run cannot be trained again; start a new one with the preset 'demo'."
+ENDED: dict[str, Any] = {"eta_s": None, "pid": None, "host": ""}
 STARTING_S = 20.0  # how long `cancel` waits for a worker that is just being born
 Report = Callable[[str], None]
 
@@ -79,15 +80,15 @@ def execute(run: Run, data: TrainingData | None = None, report: Report | None = 
                 _train(run, data, log, stop)
         except (Cancelled, KeyboardInterrupt):
             log("Cancelled.")
-            run.write_status(state="cancelled", message="Cancelled; finished folds are kept.", eta_s=None)
+            run.write_status(state="cancelled", message="Cancelled; finished folds are kept.", **ENDED)
         except InputError as error:
             log.write(f"Failed: {error}")
-            run.write_status(state="failed", message=str(error), eta_s=None)
+            run.write_status(state="failed", message=str(error), **ENDED)
             raise
         except BaseException as error:
             log.write(traceback.format_exc())
             sentence = f"Training stopped unexpectedly ({type(error).__name__}); the details are in its log.txt."
-            run.write_status(state="failed", message=sentence, eta_s=None)
+            run.write_status(state="failed", message=sentence, **ENDED)
             raise
 
 
@@ -224,5 +225,5 @@ def _train(run: Run, data: TrainingData | None, log: _Log, stop: threading.Event
     if not cross_validate(run, data, log, stop.is_set):
         raise Cancelled
     seconds = time.perf_counter() - started
-    run.write_status(state="finished", message=f"Finished in {seconds:.0f} s.", progress=1.0, eta_s=None)
+    run.write_status(state="finished", message=f"Finished in {seconds:.0f} s.", progress=1.0, **ENDED)
     log(f"Finished in {seconds:.1f} s.")

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 PROJECT = Path(__file__).resolve().parents[2]
 WAIT = 60_000
 TRAINED = 400_000
+expect.set_options(timeout=WAIT)
 TROUBLE = re.compile(r"Traceback|Something went wrong|Uncaught")
 
 
@@ -60,7 +61,7 @@ def open_page(page: Any, title: str) -> None:
 def expect_figure(page: Any, label: str, value: str | re.Pattern[str]) -> None:
     """The metric with this label comes to show this value."""
     metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text(label, exact=True)).first
-    expect(metric.get_by_test_id("stMetricValue")).to_have_text(value, timeout=WAIT)
+    expect(metric.get_by_test_id("stMetricValue")).to_have_text(value)
 
 
 def drawn(page: Any, key: str) -> dict[str, Any]:
@@ -147,12 +148,16 @@ def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -
     assert page.get_by_text("110.7 Mpc box, periodic").first.is_visible()  # 75000 ckpc/h with h = 0.6774
 
     open_page(page, "Train")
-    page.get_by_text("log10(SubhaloMassType_stars)").first.wait_for()
-    features = page.get_by_test_id("stMultiSelect").filter(has_text="Features")
-    features.get_by_role("combobox").click()
-    features.get_by_label("Clear all").click()
-    features.get_by_role("combobox").fill("log10(SubhaloMassType_dm)")
-    page.keyboard.press("Enter")
+    expect(page.get_by_role("combobox", name="Target")).to_have_value("log10(SubhaloMassType_stars)")
+    features = page.get_by_test_id("stMultiSelect").filter(has=page.get_by_text("Features", exact=True))
+    chosen = features.get_by_role("button", name=re.compile("^Remove"))
+    for left in reversed(range(chosen.count())):
+        chosen.last.click()
+        expect(chosen).to_have_count(left)
+    settled(page)
+    features.get_by_role("combobox").press_sequentially("log10(SubhaloMassType_dm)")
+    page.get_by_role("option").filter(has_text="log10(SubhaloMassType_dm)").first.click()
+    expect(chosen).to_have_count(1)
     page.keyboard.press("Escape")
     settled(page)
     set_epochs(page, 10)
