@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
-    # Under half a minute with its baselines on two laptop cores for the bundled sample (39,000 galaxies): five passes at
-    # half the width come within a few per cent of the error that is left after long training.
+    # Under half a minute with its baselines on two laptop cores for the bundled sample (39,000 galaxies): five passes
+    # at half the width come within a tenth of the error that is left after long training.
     "demo": {
         "model": {"hidden": 32, "latent": 16, "heads": 4},
         "epochs": 5,
