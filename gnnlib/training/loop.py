@@ -23,6 +23,7 @@ from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
 from gnnlib.models.output import Attention, Output
 from gnnlib.models.stack import Stack
+from gnnlib.training.devices import training_cores
 from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
@@ -185,7 +186,8 @@ def fit(
     Raises InputError where the loss stops being finite or memory runs out.
     """
     started = time.perf_counter()
-    with _plain_words(spec, device), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    devices = [device] if device.type == "cuda" else []
+    with _plain_words(spec, device), training_cores(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(spec.seed)
         model.to(device)
         data = data.to(device)
@@ -250,7 +252,7 @@ def predict(model: Stack, graph: Graph, features: np.ndarray, scalers: Scalers, 
     if bad := int((~np.isfinite(features)).any(axis=1).sum()):
         raise InputError(f"{bad} rows to predict have missing or infinite features; remove them with a cut.")
     model.to(device).eval()
-    with torch.no_grad():
+    with torch.no_grad(), training_cores():
         output = model(*(tensor.to(device) for tensor in _inputs(graph, features, scalers)))
     mean = scalers.target.inverse(output.mean.cpu().double().numpy())
     sigma = scalers.target.scale * (0.5 * output.log_variance).exp().cpu().double().numpy()

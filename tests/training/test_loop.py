@@ -16,7 +16,7 @@ from gnnlib.graph.graph import Graph, GraphSpec
 from gnnlib.graph.neighbors import find
 from gnnlib.models.registry import build_model
 from gnnlib.models.spec import ModelSpec
-from gnnlib.training.devices import describe, resolve
+from gnnlib.training.devices import describe, resolve, training_cores
 from gnnlib.training.loop import Batches, EpochReport, FitResult, FoldData, Prediction, fit, predict
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
@@ -316,6 +316,18 @@ def test_auto_finds_a_device_and_describes_it() -> None:
     device = resolve("auto")
     assert device.type in {"cpu", "cuda", "mps"} and describe(device)
     assert describe(resolve("cpu")).startswith("CPU, ")
+
+
+def test_training_leaves_half_of_the_cores_to_others_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with training_cores():
+        assert torch.get_num_threads() == 3 and describe(torch.device("cpu")) == "CPU, 3 threads"
+    assert torch.get_num_threads() == before
+    monkeypatch.setenv("OMP_NUM_THREADS", str(before))
+    with training_cores():
+        assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
