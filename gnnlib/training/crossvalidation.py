@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -21,7 +20,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from joblib import cpu_count
 from safetensors.torch import save_file
 
 from gnnlib.graph.diagnostics import summarize
@@ -59,8 +57,6 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
     """Train all folds of a run and write its files after each. False where `should_stop` ended it before the last."""
     spec = data.spec
     device = resolve(spec.device)
-    if "OMP_NUM_THREADS" not in os.environ:  # torch counts the machine's cores, not those this process may use
-        torch.set_num_threads(min(torch.get_num_threads(), cpu_count()))
     for name in OUTPUTS:
         (run.folder / name).unlink(missing_ok=True)
     write_json(run.folder / "environment.json", _environment(data, describe(device)))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from joblib import cpu_count  # of this process: a container's share, where the system counts the machine
 
 from gnnlib.errors import InputError
 
@@ -26,12 +27,12 @@ def resolve(name: str) -> torch.device:
 
 
 def training_threads() -> int:
-    """Threads that training uses on the CPU: OMP_NUM_THREADS where it is set, else half of the cores.
+    """Threads that training uses on the CPU: OMP_NUM_THREADS where it is set, else half of the cores it may use.
 
     The other half is for the page and the browser. OpenMP threads wait for each other by spinning, so that two of them
     on one free core take ten times as long as one alone.
     """
-    return torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else max(1, (os.cpu_count() or 1) // 2)
+    return torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else max(1, cpu_count() // 2)
 
 
 @contextmanager

@@ -320,7 +320,7 @@ def test_auto_finds_a_device_and_describes_it() -> None:
 
 def test_training_leaves_half_of_the_cores_to_others_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
-    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    monkeypatch.setattr("gnnlib.training.devices.cpu_count", lambda: 6)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with training_cores():
         assert torch.get_num_threads() == 3 and describe(torch.device("cpu")) == "CPU, 3 threads"

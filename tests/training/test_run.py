@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gnnlib.catalog.sample import load_sample
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
+from gnnlib.training.presets import PRESETS
 from gnnlib.training.run import WORKER_ENDED, create_run, finite, list_runs, load_run, write_json, written_whole
 from gnnlib.training.spec import RunSpec
 
@@ -141,3 +143,18 @@ def test_a_run_whose_worker_is_gone_is_failed_and_one_never_started_is_queued(tm
             pass
     assert run.is_stale
     assert (run.status.state, run.status.message) == ("failed", WORKER_ENDED)
+
+
+def test_the_bundled_run_is_the_demo_preset_on_the_sample_and_complete():
+    run = load_run("demo")
+    assert run.read_only and run in list_runs() and run.status.state == "finished"
+    spec, rows = run.spec, load_sample().row_ids
+    assert spec.catalog.path == "sample" and spec.preset == "demo"
+    chosen = {name: value for name, value in PRESETS["demo"].items() if name != "model"}
+    assert {name: getattr(spec, name) for name in chosen} == chosen
+    assert sorted(run.predictions["row_id"]) == sorted(rows)
+    assert run.attention["receiver"].isin(rows).all() and run.attention["source"].isin(rows).all()
+    assert run.results["complete"]
+    assert run.results["metrics"]["rmse"]["mean"] < min(b["rmse"]["mean"] for b in run.results["baselines"].values())
+    text = "".join(file.read_text() for file in run.folder.iterdir() if file.suffix in (".json", ".txt", ".jsonl"))
+    assert not re.search(r"/(home|root|tmp|work|Users)/", text)
