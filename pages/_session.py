@@ -218,8 +218,8 @@ def _radius_range(spec: CatalogSpec, changed: float, periodic: bool | None) -> t
     box = rows.box if (rows.periodic if periodic is None else periodic) else None
     typical, largest = suggest_radius_range(rows.positions(), box)
     points = inside_box(rows.positions(), box)
-    while largest > 1.3 * typical and count_edges(points, largest, box) > 2 * MAX_EDGES:
-        largest = float(f"{max(0.85 * largest, 1.3 * typical):.3g}")
+    while largest > 1.1 * typical and count_edges(points, largest, box) > 2 * MAX_EDGES:
+        largest = float(f"{max(0.85 * largest, 1.1 * typical):.3g}")
     return typical, largest
 
 

@@ -64,7 +64,7 @@ def histogram(values: np.ndarray, label: str, log: bool = False, bins: int = 60)
             hovertemplate="%{x:.4g}: %{y:,} objects<extra></extra>",
         )
     figure.update_xaxes(title=f"log₁₀ {label}" if log else label)
-    figure.update_yaxes(title="objects")
+    figure.update_yaxes(title="objects", tickformat=",")
     return figure
 
 
@@ -74,7 +74,7 @@ def category_counts(values: pd.Series, label: str, most: int = 20) -> go.Figure:
     figure = _figure()
     figure.add_bar(x=counts.index.tolist(), y=counts.to_numpy(), marker={"color": ACCENT})
     figure.update_xaxes(title=label, type="category")
-    figure.update_yaxes(title="objects")
+    figure.update_yaxes(title="objects", tickformat=",")
     return figure
 
 
@@ -100,7 +100,7 @@ def degree_histogram(degrees: np.ndarray) -> go.Figure:
             x=mean, y=1, yref="paper", text=f"mean {mean:.1f}", showarrow=False, xanchor="left", xshift=5
         )
     figure.update_xaxes(title="degree")
-    figure.update_yaxes(title="nodes")
+    figure.update_yaxes(title="nodes", tickformat=",")
     return figure
 
 
