@@ -1,53 +1,43 @@
-"""Formats that astropy reads: FITS binary tables, VOTable, ECSV and the machine-readable tables of the AAS journals."""
+"""ECSV and the machine-readable tables of the AAS journals, which astropy reads; and astropy tables as columns."""
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.io.votable import parse
+from astropy.io.misc.ecsv import read_ecsv as astropy_ecsv
 from astropy.table import Column as TableColumn
 from astropy.table import MaskedColumn, Table
 
-from gnnlib.catalog.raw import RawCatalog, TableBuilder
+from gnnlib.catalog.raw import RawCatalog, Report, TableBuilder
 from gnnlib.catalog.table import CatalogSpec
-from gnnlib.errors import InputError
 
 
-def read_fits(path: Path, spec: CatalogSpec) -> RawCatalog:
-    """The largest table extension of a FITS file; images are passed over."""
-    with fits.open(path, memmap=False) as units:
-        tables = [k for k, unit in enumerate(units) if isinstance(unit, fits.BinTableHDU | fits.TableHDU)]
-        if not tables:
-            raise InputError(f"'{path.name}' holds images or headers but no table; choose a FITS file with a catalog.")
-        chosen = max(tables, key=lambda k: units[k].header.get("NAXIS2", 0))
-        end = units[chosen].fileinfo()["datLoc"] + units[chosen].header["NAXIS1"] * units[chosen].header["NAXIS2"]
-        if path.stat().st_size < end:
-            raise InputError(f"'{path.name}' is cut short: its table should reach byte {end:,}; copy the file again.")
-        raw = _raw(Table.read(units[chosen], character_as_bytes=False), "FITS")
-    if len(tables) > 1:
-        raw.warnings.append(f"The file holds {len(tables)} tables; the longest (extension {chosen}) was read.")
-    return raw
+def read_ecsv(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
+    """An ECSV table, or its first rows."""
+    if rows is not None:
+        return _raw(Table.read(_first_lines(path, rows), format="ascii.ecsv"), "ECSV")
+    try:
+        table = astropy_ecsv(path, engine="pandas", null_values=["", "null"])
+    except Exception:  # what the fast engine does not take, such as columns of JSON
+        table = Table.read(path, format="ascii.ecsv")
+    return _raw(table, "ECSV")
 
 
-def read_votable(path: Path, spec: CatalogSpec) -> RawCatalog:
-    """The longest table of a VOTable, with the names people see rather than the XML ids where they are unique."""
-    tables = [table for table in parse(path, verify="ignore").iter_tables() if len(table.array)]
-    if not tables:
-        raise InputError(f"'{path.name}' is a VOTable without rows.")
-    raw = _raw(max(tables, key=lambda table: len(table.array)).to_table(use_names_over_ids=True), "VOTable")
-    if len(tables) > 1:
-        raw.warnings.append(f"The file holds {len(tables)} tables; the longest was read.")
-    return raw
+def read_mrt(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
+    """A machine-readable table, or its first rows."""
+    source = path if rows is None else _first_lines(path, rows, "-" * 10)
+    return _raw(Table.read(source, format="ascii.mrt"), "AAS machine-readable table")
 
 
-def read_ecsv(path: Path, spec: CatalogSpec) -> RawCatalog:
-    return _raw(Table.read(path, format="ascii.ecsv"), "ECSV")
-
-
-def read_mrt(path: Path, spec: CatalogSpec) -> RawCatalog:
-    return _raw(Table.read(path, format="ascii.mrt"), "AAS machine-readable table")
+def _first_lines(path: Path, rows: int, rule: str = "") -> list[str]:
+    """The header and the lines of the first rows. rule: how lines begin the last of which ends the header; "" = the
+    header is what begins with "#", and the line of names."""
+    with path.open(encoding="utf-8", errors="replace") as source:
+        head = [line.rstrip("\n") for line in islice(source, 20_000)]
+    marks = [k for k, line in enumerate(head) if line.startswith(rule or "#")]
+    return head[: (marks[-1] if marks else 0) + rows + (1 if rule else 2)]
 
 
 def _raw(table: Table, format: str) -> RawCatalog:

@@ -1,29 +1,45 @@
-"""Reading a catalog: find the format, read the table, settle roles, units, h and box, apply the corrections.
+"""Reading a catalog: find the format by its first bytes, since suffixes lie, and read the table.
 
-A format is one function in a module of its own and one row in `FORMATS`; it is recognised by its first bytes, since
-suffixes lie.
+A format is one function in a module of its own and one row in `FORMATS`. What the table means is settled by `assemble`.
 """
 
 from __future__ import annotations
 
-import difflib
 import warnings as python_warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import pandas as pd
 from pydantic import ValidationError
 
-from gnnlib.catalog import astropy_tables, hdf5, parquet, sky, text, tng
-from gnnlib.catalog.columns import infer_roles, length_factor, length_unit_of, numeric_names, parse_unit, split_name
-from gnnlib.catalog.raw import RawCatalog
+from gnnlib.catalog import (
+    astropy_tables,
+    fits_tables,
+    hdf5,
+    json_records,
+    numpy_arrays,
+    parquet,
+    text,
+    tng,
+    votable,
+)
+from gnnlib.catalog.assemble import assemble
+from gnnlib.catalog.columns import numeric_names
+from gnnlib.catalog.compressed import packed_with, unpacked
+from gnnlib.catalog.raw import RawCatalog, Report
 from gnnlib.catalog.sample import SAMPLE_PATH
-from gnnlib.catalog.select import select
-from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Roles
+from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
+
+
+class Reader(Protocol):
+    """Reads the table of a file: all of it, or only the first rows."""
+
+    def __call__(
+        self, path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None, /
+    ) -> RawCatalog: ...
 
 
 @dataclass(frozen=True)
@@ -32,29 +48,37 @@ class Format:
 
     name: str
     recognises: Callable[[bytes], bool]
-    read: Callable[[Path, CatalogSpec], RawCatalog]
+    read: Reader
     suffixes: tuple[str, ...]
 
 
 FORMATS = (
-    Format("FITS", lambda head: head.startswith(b"SIMPLE  ="), astropy_tables.read_fits, (".fits", ".fit", ".fts")),
+    Format("FITS", lambda head: head.startswith(b"SIMPLE  ="), fits_tables.read, (".fits", ".fit", ".fts")),
     Format("HDF5", lambda head: head.startswith(b"\x89HDF\r\n"), hdf5.read, (".hdf5", ".h5", ".hdf")),
-    Format("Parquet", lambda head: head.startswith(b"PAR1"), parquet.read, (".parquet", ".pq")),
-    Format("VOTable", lambda head: b"<VOTABLE" in head, astropy_tables.read_votable, (".vot", ".votable", ".xml")),
+    Format("Parquet", lambda head: head.startswith(b"PAR1"), parquet.read, parquet.SUFFIXES),
+    Format("NumPy array", lambda head: head.startswith(b"\x93NUMPY"), numpy_arrays.read_npy, (".npy",)),
+    Format(
+        "VOTable", lambda head: b"<VOTABLE" in head or b":VOTABLE" in head, votable.read, (".vot", ".votable", ".xml")
+    ),
     Format("ECSV", lambda head: head.startswith(b"# %ECSV"), astropy_tables.read_ecsv, (".ecsv",)),
     Format("AAS table", lambda head: b"Byte-by-byte Description" in head, astropy_tables.read_mrt, (".mrt",)),
-    Format("text", lambda head: b"\0" not in head, text.read, (".csv", ".tsv", ".txt", ".dat", ".list", ".ascii", "")),
+    Format("JSON", json_records.looks_like_json, json_records.read, (".json", ".jsonl", ".ndjson")),
+    Format("text", text.recognises, text.read, (".csv", ".tsv", ".txt", ".dat", ".list", ".ascii", "")),
 )
-READABLE = "CSV and other text, FITS, VOTable, ECSV, Parquet, flat HDF5 and SUBFIND group catalogs"
+_NPZ = Format("NumPy archive", lambda head: head.startswith(b"PK"), numpy_arrays.read_npz, (".npz",))
+_BINARY = ("FITS", "HDF5", "Parquet", "NumPy array")
+READABLE = (
+    "CSV and other text, FITS, VOTable, ECSV, AAS tables, Parquet, HDF5, NumPy arrays, JSON, Rockstar and SUBFIND halos"
+)
+
+_NEEDED_WHOLE = ("HDF5", "Parquet", "NumPy array")  # even for their first rows
+_PEEKED = 2**22  # bytes of a packed file that are unpacked for a look at its first rows
 
 # What people bring by mistake: first bytes -> what it is and what helps.
 _NOT_CATALOGS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the data; fetch the file itself with `git lfs pull`"),
-    (b"PK\x03\x04", "is a zip archive (NumPy .npz, Excel or zip); save the table as CSV, FITS or Parquet"),
-    (b"\x93NUMPY", "is a NumPy array without column names; save the table as CSV, FITS or Parquet"),
+    (b"PK\x03\x04", "is a zip archive or an Excel sheet; unpack it, or save the table as CSV"),
     (b"\x80", "looks like a Python pickle, which could run code when opened; save the table as CSV, FITS or Parquet"),
-    (b"\x1f\x8b", "is compressed with gzip; unpack it first"),
-    (b"BZh", "is compressed with bzip2; unpack it first"),
     (b"<!DOCTYPE html", "is a web page, not a catalog; download the file itself"),
     (b"<html", "is a web page, not a catalog; download the file itself"),
     (b"%PDF", "is a PDF document; save its table as CSV"),
@@ -70,8 +94,25 @@ def read_catalog(source: str | Path | CatalogSpec, **corrections: Any) -> Catalo
     that cannot be used.
     """
     spec = _spec(source, corrections)
-    path = SAMPLE_PATH if spec.path == "sample" else Path(spec.path)
-    return _assemble(_read(path, spec), path, spec)
+    return assemble(read_raw(spec), spec)
+
+
+def read_raw(spec: CatalogSpec, report: Report | None = None) -> RawCatalog:
+    """The table of a file or folder as found, before anything is concluded from it: the slow part of reading.
+
+    Of the spec only path, table, names and h matter here. report: called with the share that is done (0 to 1) and what
+    is being read. Raises InputError, and nothing else.
+    """
+    return _read(_place(spec), spec, report, None)
+
+
+def read_first(spec: CatalogSpec, rows: int) -> RawCatalog:
+    """Like `read_raw`, but only the first rows, in a fraction of a second whatever the size of the file."""
+    return _read(_place(spec), spec, None, rows)
+
+
+def _place(spec: CatalogSpec) -> Path:
+    return SAMPLE_PATH if spec.path == "sample" else Path(spec.path)
 
 
 def _spec(source: str | Path | CatalogSpec, corrections: dict[str, Any]) -> CatalogSpec:
@@ -88,15 +129,23 @@ def _spec(source: str | Path | CatalogSpec, corrections: dict[str, Any]) -> Cata
         raise InputError(f"The setting '{place}' of the catalog cannot be used: {first['msg'][:120]}.") from error
 
 
-def _read(path: Path, spec: CatalogSpec) -> RawCatalog:
+def _read(path: Path, spec: CatalogSpec, report: Report | None, rows: int | None) -> RawCatalog:
     """The raw table of a file or folder; whatever a library throws comes out as one sentence."""
+    label = "a catalog"
     try:
         if not path.exists():
             raise InputError(f"There is no file or folder '{path}'; check the path.")
-        label, read = ("a group catalog", tng.read_folder) if path.is_dir() else _recognise(path)
-        with python_warnings.catch_warnings():
+        with ExitStack() as stack, python_warnings.catch_warnings():
             python_warnings.simplefilter("ignore")
-            raw = read(path, spec)
+            place = path
+            if path.is_file() and packed_with(_head(path)[:8]):
+                label = "a packed catalog"
+                place = stack.enter_context(unpacked(path, report, _PEEKED if rows is not None else None))
+                report = _second_half(report)
+            label, read = _recognise_folder(place) if place.is_dir() else _recognise(place)
+            if place is not path and rows is not None and label in _NEEDED_WHOLE:
+                place = stack.enter_context(unpacked(path))
+            raw = read(place, spec, _forward(report), rows)
     except InputError:
         raise
     except PermissionError as error:
@@ -108,212 +157,67 @@ def _read(path: Path, spec: CatalogSpec) -> RawCatalog:
             f"'{path.name}' cannot be read as {label}: it is damaged or cut short; copy it again."
         ) from error
     if not len(raw.table):
-        raise InputError(f"'{path.name}' has columns but no rows.")
+        raise InputError(f"'{path.name}' has columns but no rows; choose a file with objects in it.")
     if not numeric_names(raw.table):
-        raise InputError(f"'{path.name}' has no column of numbers, so there is nothing to place or predict.")
+        raise InputError(
+            f"'{path.name}' has no column of numbers, so there is nothing to place or predict; choose another table."
+        )
+    raw.name = raw.name or (path.name.removesuffix("".join(path.suffixes[-2:])) if place is not path else path.stem)
+    raw.name = path.name if path.is_dir() else raw.name
     raw.provenance = {"file": path.name, "format": raw.format, **raw.provenance}
+    if report and rows is None:
+        report(1.0, "read")
     return raw
 
 
-def _recognise(path: Path) -> tuple[str, Callable[[Path, CatalogSpec], RawCatalog]]:
+def _forward(report: Report | None) -> Report | None:
+    """Progress that never goes back, even where a file is gone through again."""
+    if report is None:
+        return None
+    furthest = 0.0
+
+    def tell(share: float, what: str) -> None:
+        nonlocal furthest
+        furthest = min(1.0, max(furthest, share))
+        report(furthest, what)
+
+    return tell
+
+
+def _second_half(report: Report | None) -> Report | None:
+    """Progress of reading what took the first half of the time to unpack."""
+    return (lambda share, what: report(0.5 + share / 2, what)) if report else None
+
+
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        head = file.read(65536)
+        return file.read(65536)
+
+
+def _recognise_folder(path: Path) -> tuple[str, Reader]:
+    if parquet.files_in(path):
+        return "Parquet", parquet.read_folder
+    return "a group catalog", tng.read_folder
+
+
+def _recognise(path: Path) -> tuple[str, Reader]:
+    head = _head(path)
     if not head.strip():
-        raise InputError(f"'{path.name}' is empty.")
+        raise InputError(f"'{path.name}' is empty; choose a file with a table in it, or copy it again.")
+    if _NPZ.recognises(head) and numpy_arrays.is_npz(path):
+        return _NPZ.name, _NPZ.read
     for magic, what in _NOT_CATALOGS:
         if head.lstrip()[: len(magic)].lower() == magic.lower():
             raise InputError(f"'{path.name}' {what}.")
-    expected = next((f for f in FORMATS if path.suffix.lower() in f.suffixes), None)
+    if packed_with(head):
+        raise InputError(f"'{path.name}' is packed twice; unpack it first.")
+    expected = next((f for f in (*FORMATS, _NPZ) if path.suffix.lower() in f.suffixes), None)
     found = next((f for f in FORMATS if f.recognises(head)), None)
-    binary = ("FITS", "HDF5", "Parquet")
-    if found is None or (expected and expected.name in binary and found.name not in binary):
+    if found is None or (expected and expected.name in _BINARY and found.name not in _BINARY):
         if expected and expected.name != "text":
             raise InputError(
-                f"'{path.name}' is called {expected.name} but its content is not; it is damaged or something else."
+                f"'{path.name}' is called {expected.name} but its content is not; it is damaged or something else:"
+                " copy it again."
             )
         raise InputError(f"The format of '{path.name}' is not known; Filament reads {READABLE}.")
     return found.name, found.read
-
-
-# --- from the raw table to the catalog -----------------------------------------------------------------------------
-
-
-def _assemble(raw: RawCatalog, path: Path, spec: CatalogSpec) -> Catalog:
-    table, columns = raw.table, dict(raw.columns)
-    warnings, inferred = list(raw.warnings), list(raw.inferred)
-    if spec.names:
-        columns = _rename(table, columns, spec.names)
-    for name in map(str, table.columns):
-        columns.setdefault(name, Column(name))
-    for name, unit in spec.units.items():
-        _known(name, columns, "a unit")
-        parsed, power = parse_unit(unit)
-        columns[name] = replace(columns[name], unit=parsed, h_power=power, inferred=False)
-    if any(column.inferred for column in columns.values()):
-        inferred.append("units")
-    h = spec.h if spec.h is not None else raw.h
-    if h is not None and not 0.1 < h < 10:
-        raise InputError(
-            f"h = {h:g} cannot be a Hubble parameter in units of 100 km/s/Mpc; give a value such as 0.6774."
-        )
-
-    stated = {role: value for role, value in raw.roles.items() if role in Roles.model_fields and not spec.names}
-    chosen = spec.roles.model_dump() if spec.roles else {}
-    if set(chosen.get("position", ())) <= {*sky.PLAIN, *sky.MARKED} - columns.keys():  # derived when it was last read
-        chosen.pop("position", None)
-    roles = Roles(**{**infer_roles(table), **stated, **chosen})
-    if not stated and not chosen:
-        inferred.append("roles")
-    _check_roles(roles, table, columns)
-    placed = sky.place(table, columns, roles, warnings)
-    if placed:
-        table = table.assign(**{name: values for name, (values, _) in placed.columns.items()})
-        columns |= {name: column for name, (_, column) in placed.columns.items()}
-        features = tuple(name for name in roles.features if name not in placed.used)
-        roles = roles.model_copy(update={"position": tuple(placed.columns), "features": features})
-        inferred.append("position")
-        raw.provenance["positions"] = placed.how
-    elif sky.on_sky(roles.position, columns):
-        roles = roles.model_copy(update={"position": ()})
-
-    length_unit = length_unit_of([columns[name] for name in roles.position], h)
-    if roles.position and not length_unit:
-        axes = ", ".join(roles.position)
-        warnings.append(f"The unit of {axes} is not stated; set it (such as Mpc/h) so that lengths have a meaning.")
-    box, periodic = _box(raw, spec, roles, columns, length_unit, h, warnings)
-    catalog = Catalog(
-        table=table.reset_index(drop=True),
-        columns={str(name): columns[str(name)] for name in table.columns},
-        roles=roles,
-        row_ids=_row_ids(raw, table, roles, warnings),
-        spec=spec.model_copy(update={"where": None}),
-        name=raw.name or (path.stem if path.is_file() else path.name),
-        box=box,
-        periodic=periodic,
-        length_unit=length_unit,
-        h=h,
-        provenance=raw.provenance,
-        inferred=tuple(dict.fromkeys(inferred)),
-    )
-    if spec.where:
-        catalog = select(catalog, spec.where)
-    catalog = _check_extent(catalog, warnings)
-    return replace(catalog, warnings=tuple(dict.fromkeys(warnings)))
-
-
-def _known(name: str, columns: dict[str, Column], what: str) -> None:
-    if name not in columns:
-        close = difflib.get_close_matches(name, list(columns), 1, 0.5)
-        remedy = f"did you mean '{close[0]}'?" if close else f"its columns are {', '.join(list(columns)[:6])}, ..."
-        raise InputError(f"There is no column '{name[:60]}' to give {what}; {remedy}")
-
-
-def _rename(table: pd.DataFrame, columns: dict[str, Column], names: tuple[str, ...]) -> dict[str, Column]:
-    if len(names) != table.shape[1] or len(set(names)) != len(names):
-        raise InputError(
-            f"{len(set(names))} different names are given for {table.shape[1]} columns; name every column once."
-        )
-    renamed = {}
-    for old, new in zip(map(str, table.columns), names, strict=True):
-        column = columns.get(old, Column(old))
-        plain, bracket = split_name(new)
-        unit, power = parse_unit(bracket) if bracket else (column.unit, column.h_power)
-        renamed[plain] = replace(column, name=plain, unit=unit, h_power=power)
-    table.columns = pd.Index(list(renamed))
-    return renamed
-
-
-def _check_roles(roles: Roles, table: pd.DataFrame, columns: dict[str, Column]) -> None:
-    numeric = set(numeric_names(table))
-    for role, value in roles.model_dump().items():
-        names = value if isinstance(value, tuple | list) else (value,) if value else ()
-        for name in names:
-            _known(name, columns, f"the role of {role}")
-            if role in ("velocity", "mass", "target", "features") and name not in numeric:
-                if table[name].dtype == bool:
-                    continue
-                raise InputError(f"Column '{name}' does not hold numbers, so it cannot be a {role.rstrip('s')}.")
-        if role in ("position", "velocity") and names and (len(names) not in (2, 3) or len(set(names)) != len(names)):
-            raise InputError(f"The {role} needs two or three different columns, not {', '.join(names)}.")
-    for name in roles.position:
-        if name not in numeric and not sky.is_angle(name, columns[name]):
-            raise InputError(
-                f"Position column '{name}' holds text, not numbers; choose numeric columns or mend its values."
-            )
-
-
-def _row_ids(raw: RawCatalog, table: pd.DataFrame, roles: Roles, warnings: list[str]) -> np.ndarray:
-    """Unique ids [N]: those of the role's column, or else of the format, or else row numbers."""
-    rows = np.arange(len(table), dtype=np.int64)
-    if roles.row_id is None:
-        return rows if raw.row_ids is None else raw.row_ids
-    values = table[roles.row_id]
-    if values.dtype.kind == "f" and values.notna().all() and (values % 1 == 0).all() and values.abs().max() < 2**53:
-        values = values.astype(np.int64)
-    repeated = int(values.duplicated().sum())
-    if repeated or values.isna().any() or values.dtype.kind == "f":
-        why = f"repeats {repeated:,} values" if repeated else "has gaps or fractions"
-        warnings.append(f"Column '{roles.row_id}' {why}, so rows are numbered from 0 instead.")
-        return rows
-    ids = values.to_numpy()
-    if ids.dtype.kind in "iu" and (ids.dtype.kind == "i" or ids.max() < 2**63):
-        return ids.astype(np.int64)
-    return np.array([str(value) for value in ids])
-
-
-def _box(
-    raw: RawCatalog,
-    spec: CatalogSpec,
-    roles: Roles,
-    columns: dict[str, Column],
-    length_unit: str,
-    h: float | None,
-    warnings: list[str],
-) -> tuple[np.ndarray | None, bool]:
-    """Side lengths [3] in `length_unit` or None, and whether the box repeats."""
-    box = None
-    if spec.box is not None:
-        box = np.asarray(spec.box, dtype=np.float64)
-        if not (np.isfinite(box).all() and (box > 0).all()):
-            raise InputError(
-                f"The box needs three positive side lengths, not {', '.join(f'{side:g}' for side in spec.box)}."
-            )
-    elif raw.box is not None and roles.position:
-        box = np.ones(3) * np.asarray(raw.box, dtype=np.float64)
-        if raw.box_unit:
-            unit, power = parse_unit(raw.box_unit)
-            measure = Column("the box", unit, power)
-        else:
-            measure = columns[roles.position[0]]
-        box = box * length_factor(measure, length_unit, h)
-    periodic = raw.periodic if spec.periodic is None else spec.periodic
-    if spec.periodic and box is None:
-        raise InputError("A periodic catalog needs a box; give the side length of its box as well.")
-    if spec.box is not None and periodic is None:
-        warnings.append("A box is given but not whether it is periodic, so distances do not wrap around it.")
-    return box, bool(periodic and box is not None)
-
-
-def _check_extent(catalog: Catalog, warnings: list[str]) -> Catalog:
-    """Count rows without a position; a box must hold the positions (wherever its corner lies)."""
-    if not catalog.roles.position:
-        return catalog
-    positions = catalog.positions()
-    finite = np.isfinite(positions).all(axis=1)
-    lost = int((~finite).sum())
-    if lost:
-        axes = ", ".join(catalog.roles.position)
-        warnings.append(
-            f"{lost:,} of {len(catalog):,} rows have no finite position ({axes}); cut them before building a graph."
-        )
-    if catalog.box is None or lost == len(catalog):
-        return catalog
-    unit = f" {catalog.length_unit}".rstrip()
-    for axis, size, side in zip("xyz", np.ptp(positions[finite], axis=0), catalog.box, strict=True):
-        if size > side * (1 + 1e-6):
-            found = f"the positions span {size:.6g}{unit} along {axis}"
-            if catalog.spec.box is not None:
-                raise InputError(f"The box is {side:g}{unit} but {found}; give a larger box or other units.")
-            warnings.append(f"The file's box of {side:.6g} is left out because {found}; give the box and the units.")
-            return replace(catalog, box=None, periodic=False)
-    return catalog

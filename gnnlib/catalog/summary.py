@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gnnlib.catalog import missing
+from gnnlib.catalog.missing import Suspect
+from gnnlib.catalog.repeats import candidates, repeated
 from gnnlib.catalog.table import Catalog
-
-# Numbers that surveys and simulations write where a value is missing; 1e37 is SUBFIND's magnitude without stars.
-SENTINELS = (-99.0, -99.9, -99.99, -999.0, -999.9, -9999.0, -9999.99, 99.99, 999.0, 9999.0, 1e37, -1e37)
 
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """missing: NaN or empty; sentinels: value -> rows, infinities too; min, max without either, None for text."""
+    """missing: NaN or empty; sentinels: value -> rows, infinities too; min, median, max without either, None for text.
+
+    distinct: different values of a column of text or of true and false, None for numbers.
+    """
 
     name: str
     unit: str
@@ -25,25 +28,30 @@ class ColumnSummary:
     missing: int
     sentinels: dict[str, int]
     min: float | None
+    median: float | None
     max: float | None
+    distinct: int | None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """duplicates: rows equal to an earlier one in every column; duplicate_positions: rows at an earlier row's place.
+    """suspects: the values that may stand for missing ones, with why. duplicates: rows equal to an earlier one in every
+    column; duplicate_positions: rows at an earlier row's place; duplicate_ids: rows with an earlier row's identifier.
 
     extent: per axis of the position (lowest, highest) in the catalog's length unit.
     """
 
     rows: int
     columns: tuple[ColumnSummary, ...]
+    suspects: tuple[Suspect, ...]
     roles: dict[str, Any]
     box: tuple[float, ...] | None
-    periodic: bool
+    periodic: bool | tuple[bool, bool, bool]
     length_unit: str
     extent: tuple[tuple[float, float], ...]
     duplicates: int
     duplicate_positions: int
+    duplicate_ids: int
     warnings: tuple[str, ...]
 
     def to_json(self, indent: int | None = 2) -> str:
@@ -65,82 +73,66 @@ class Summary:
 
 def summarize(catalog: Catalog) -> Summary:
     """Look over every column. Warnings are the catalog's own and those that the values call for."""
-    columns = tuple(_column(catalog, name) for name in catalog.columns)
-    duplicates = int(catalog.table.duplicated().sum())
+    suspects = missing.find(catalog)
+    columns = tuple(_column(catalog, name, [s for s in suspects if s.column == name]) for name in catalog.columns)
     extent: tuple[tuple[float, float], ...] = ()
-    repeated = 0
+    table, places, ids = catalog.table, 0, 0
     if catalog.roles.position:
-        positions = catalog.positions()[:, : len(catalog.roles.position)]
-        finite = positions[np.isfinite(positions).all(axis=1)]
-        repeated = int(pd.DataFrame(finite).duplicated().sum())
-        if len(finite):
-            extent = tuple((float(low), float(high)) for low, high in zip(finite.min(0), finite.max(0), strict=True))
+        positions = catalog.positions()[:, : len(catalog.axes)]
+        finite = np.isfinite(positions).all(axis=1)
+        # Rows that are equal lie at one place, so the rows to compare are looked for once.
+        same = candidates(table[list(catalog.axes)])
+        places = int(repeated(pd.DataFrame(positions[same][finite[same]])).sum())
+        table, positions = table.iloc[same], positions if finite.all() else positions[finite]
+        if len(positions):
+            lowest, highest = positions.min(axis=0), positions.max(axis=0)
+            extent = tuple((float(low), float(high)) for low, high in zip(lowest, highest, strict=True))
+    duplicates = int(repeated(table).sum())
+    if catalog.roles.row_id in catalog.columns:
+        ids = int(repeated(catalog.table[[catalog.roles.row_id]].dropna()).sum())
     return Summary(
         rows=len(catalog),
         columns=columns,
+        suspects=suspects,
         roles={role: getattr(catalog.roles, role) for role in type(catalog.roles).model_fields},
         box=None if catalog.box is None else tuple(map(float, catalog.box)),
-        periodic=catalog.periodic,
+        periodic=catalog.periodic if len(set(catalog.periodic_axes)) == 1 else catalog.periodic_axes,
         length_unit=catalog.length_unit,
         extent=extent,
         duplicates=duplicates,
-        duplicate_positions=repeated,
-        warnings=(*catalog.warnings, *_warnings(catalog, columns, duplicates, repeated)),
+        duplicate_positions=places,
+        duplicate_ids=ids,
+        warnings=(*catalog.warnings, *_warnings(catalog, columns, duplicates, places)),
     )
 
 
-def _column(catalog: Catalog, name: str) -> ColumnSummary:
+def _column(catalog: Catalog, name: str, suspects: list[Suspect]) -> ColumnSummary:
     series = catalog.table[name]
-    missing, sentinels, low, high = int(series.isna().sum()), dict[str, int](), None, None
+    sentinels = {s.value if isinstance(s.value, str) else f"{s.value:g}": s.rows for s in suspects}
+    gaps, low, middle, high, distinct = int(series.isna().sum()), None, None, None, None
     if series.dtype.kind in "iuf":
-        values = series.to_numpy()
-        known = values[~np.isnan(values)] if series.dtype.kind == "f" else values
-        sentinels, good = _sentinels(known)
-        if good.any():
-            low, high = float(known[good].min()), float(known[good].max())
-    return ColumnSummary(name, catalog.columns[name].unit_label, str(series.dtype), missing, sentinels, low, high)
+        values = series.to_numpy(dtype=np.float64, na_value=np.nan) if gaps else series.to_numpy()
+        good = ~np.isnan(values) if gaps else np.ones(0, dtype=bool)
+        if suspects:
+            good = missing.ordinary(values, suspects)
+        values = values[good] if len(good) else values
+        if len(values):
+            low, high = float(values.min()), float(values.max())
+            middle = float(np.median(values))
+    else:
+        distinct = int(series.nunique())
+    unit = catalog.columns[name].unit_label
+    return ColumnSummary(name, unit, str(series.dtype), gaps, sentinels, low, middle, high, distinct)
 
 
-def _sentinels(values: np.ndarray) -> tuple[dict[str, int], np.ndarray]:
-    """Sentinels among `values` [N] with their number of rows, and a mask [N] of the ordinary values.
-
-    A number counts as a sentinel only where it stands apart: beyond every ordinary value, as a true -99 would not.
-    """
-    found: dict[str, int] = {}
-    good = np.ones(len(values), dtype=bool)
-    if values.dtype.kind == "f":
-        for label, infinite in (("inf", np.isposinf(values)), ("-inf", np.isneginf(values))):
-            if infinite.any():
-                found[label] = int(infinite.sum())
-                good &= ~infinite
-    hits = {}
-    for sentinel in SENTINELS:
-        with np.errstate(over="ignore"):
-            wanted = np.asarray(sentinel).astype(values.dtype) if values.dtype.kind == "f" else sentinel
-        hit = values == wanted if values.dtype.kind == "f" or sentinel % 1 == 0 else np.zeros(len(values), dtype=bool)
-        if hit.any():
-            hits[sentinel] = hit
-            good &= ~hit
-    ordinary = values[good]
-    for sentinel, hit in hits.items():
-        # A column of nothing else, or of values on the sentinel's far side, means it.
-        beyond = len(ordinary) > 0 and (sentinel < ordinary.min() if sentinel < 0 else sentinel > 1.5 * ordinary.max())
-        if beyond:
-            found[f"{sentinel:g}"] = int(hit.sum())
-        else:
-            good |= hit
-    return found, good
-
-
-def _warnings(catalog: Catalog, columns: tuple[ColumnSummary, ...], duplicates: int, repeated: int) -> list[str]:
+def _warnings(catalog: Catalog, columns: tuple[ColumnSummary, ...], duplicates: int, places: int) -> list[str]:
     warnings = []
-    marked = [
-        f"{c.name} ({', '.join(f'{value}: {n:,}' for value, n in c.sentinels.items())})" for c in columns if c.sentinels
-    ]
+    undecided = [c for c in columns if c.sentinels and c.name not in catalog.spec.missing]
+    marked = [f"{c.name} ({', '.join(f'{value}: {n:,}' for value, n in c.sentinels.items())})" for c in undecided]
     if marked:
         more = f" and {len(marked) - 6} more" if len(marked) > 6 else ""
         warnings.append(
-            f"Values that stand for missing ones: {'; '.join(marked[:6])}{more}; cut these rows before use."
+            f"Values that stand for missing ones: {'; '.join(marked[:6])}{more}; mask them or cut their rows."
         )
     empty = [c.name for c in columns if c.missing > 0.5 * len(catalog)]
     if empty:
@@ -148,6 +140,6 @@ def _warnings(catalog: Catalog, columns: tuple[ColumnSummary, ...], duplicates: 
         warnings.append(f"More than half of the values are missing in {', '.join(empty[:6])}{more}.")
     if duplicates:
         warnings.append(f"{duplicates:,} rows repeat an earlier row in every column.")
-    if repeated > duplicates:
-        warnings.append(f"{repeated:,} rows lie exactly where an earlier row lies.")
+    if places > duplicates:
+        warnings.append(f"{places:,} rows lie exactly where an earlier row lies.")
     return warnings

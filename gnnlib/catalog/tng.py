@@ -2,19 +2,22 @@
 
 Units and meanings follow the TNG data specification (Nelson et al. 2019; tng-project.org/data/docs/specifications):
 lengths in ckpc/h, masses in 1e10 Msun/h, and group numbers that count over the whole catalog, not over a file. The
-table has them in comoving Mpc and Msun with h removed.
+table has them in comoving Mpc and Msun with h removed. The subhalos are the table, with columns of their host groups;
+the groups are another.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
-from gnnlib.catalog.raw import RawCatalog, TableBuilder
+from gnnlib.catalog.hdf5_parts import attributes, datasets, load, own
+from gnnlib.catalog.raw import RawCatalog, Report, TableBuilder, choose_table
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
 
@@ -22,6 +25,7 @@ TYPES = ("gas", "dm", "type2", "tracers", "stars", "bh")
 BANDS = ("U", "B", "V", "K", "g", "r", "i", "z")
 ELEMENTS = ("H", "He", "C", "N", "O", "Ne", "Mg", "Si", "Fe", "total")
 ROWS_PER_CHUNK = 10_000_000
+TABLES = ("Subhalo", "Group")
 
 # Pattern of the dataset's name -> (unit, power of ten, power of h) that turns the stored number into `unit`.
 _UNITS: tuple[tuple[str, str, float, int], ...] = (
@@ -29,9 +33,9 @@ _UNITS: tuple[tuple[str, str, float, int], ...] = (
     (r".*BHMdot", "Msun/yr", 1e10 / 0.978e9, 0),  # stored in (1e10 Msun/h) / (0.978 Gyr/h): h cancels
     (r".*(Metal|Fractions).*", "", 1.0, 0),
     (r".*Photometrics", "mag", 1.0, 0),
-    (r".*(Pos|CM|HalfmassRad(Type)?|VmaxRad|PhotometricsRad)|Group_R_.*", "Mpc", 1e-3, -1),
+    (r".*(Pos|CM|HalfmassRad(Type)?|VmaxRad|PhotometricsRad)|Group_R_.*", "cMpc", 1e-3, -1),
     (r".*(Mass|MassType|Rad|RadType)|Group_M_.*", "Msun", 1e10, -1),  # ...MassInRad, after the radii above
-    (r"GroupVel", "", 1.0, 0),
+    (r"GroupVel", "km/s", 1.0, 0),  # stored in km/s/a, see _groups_table
     (r".*(Vel|VelDisp|Vmax)", "km/s", 1.0, 0),
     (r".*Spin", "kpc km/s", 1.0, -1),
 )
@@ -57,10 +61,14 @@ class _Chunk:
     def n(self) -> int:
         return len(next(iter(self.subhalos.values()), ()))
 
+    @property
+    def n_groups(self) -> int:
+        return len(next(iter(self.groups.values()), ()))
+
 
 def is_group_catalog(file: h5py.File) -> bool:
-    stated = "Header" in file and "Ngroups_ThisFile" in file["Header"].attrs
-    return stated or ("Subhalo" in file and "Group" in file)
+    stated = "Ngroups_ThisFile" in attributes(own(file, "Header"))
+    return stated or (own(file, "Subhalo") is not None and own(file, "Group") is not None)
 
 
 def chunk_files(folder: Path) -> list[Path]:
@@ -72,63 +80,80 @@ def chunk_files(folder: Path) -> list[Path]:
     return sorted(files, key=lambda path: (_chunk_number(path), path.name))
 
 
-def read_folder(folder: Path, spec: CatalogSpec) -> RawCatalog:
+def read_folder(folder: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
     """Read a folder of chunks, see `read`."""
     files = chunk_files(folder)
     if not files:
         raise InputError(
-            f"The folder '{folder.name}' holds no .hdf5 file; choose a catalog file or a folder of SUBFIND chunks."
+            f"The folder '{folder.name}' holds no .hdf5 file; choose a catalog file, or a folder of SUBFIND chunks or"
+            " of Parquet files."
         )
-    return read(files, spec)
+    raw = read(files, spec, report, rows)
+    if (fetched := folder / "provenance.json").is_file():  # beside chunks that `gnnlib.catalog.sources` downloaded
+        raw.provenance |= json.loads(fetched.read_text("utf-8"))
+    return raw
 
 
-def read(files: list[Path], spec: CatalogSpec) -> RawCatalog:
-    """Read one chunk or many; missing and empty ones are reported as warnings.
+def read(files: list[Path], spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
+    """Read the subhalos, or the groups (spec.table), of one chunk or many; missing and empty ones are reported.
 
-    Row ids are chunk number x 10^7 + row in the chunk. Host columns (`Group_M_Crit200`, ...) and `is_central` are
-    joined where the group's row is among the files.
+    Row ids are chunk number x 10^7 + row in the chunk. Subhalos have host columns (`Group_M_Crit200`, ...) and
+    `is_central` joined where the group's row is among the files. rows: only the first, from the first chunk that has
+    any, without hosts.
     """
-    chunks = [_open_chunk(path) for path in files]
+    asked = choose_table([(name,) for name in TABLES], spec.table, files[0].name)
+    chunks = []
+    for k, path in enumerate(files):
+        if report:
+            report(0.9 * k / len(files), path.name)
+        chunks.append(_open_chunk(path, rows))
+        if rows is not None and (chunks[-1].n_groups if asked == 1 else chunks[-1].n):
+            break
     header = chunks[0].header
-    for path, chunk in zip(files, chunks, strict=True):
+    for path, chunk in zip(files, chunks, strict=False):
         if (chunk.header["BoxSize"], chunk.header["Time"]) != (header["BoxSize"], header["Time"]):
             raise InputError(
                 f"'{path.name}' is of another simulation or snapshot than '{files[0].name}'; read them apart."
             )
-    filled = [chunk for chunk in chunks if chunk.n]
-    if not filled:
+    warnings = _coverage(chunks, int(header["NumFiles"])) if rows is None else []
+    chosen = TABLES[asked or 0]
+    if not any(chunk.n for chunk in chunks) and any(chunk.n_groups for chunk in chunks) and asked is None:
+        chosen = "Group"
+        warnings.append("The files hold groups but no subhalo, so the groups are the catalog.")
+    if not any(chunk.n_groups if chosen == "Group" else chunk.n for chunk in chunks):
         which = f"'{files[0].name}' is an empty chunk" if len(files) == 1 else f"All {len(files)} chunks are empty"
-        raise InputError(f"{which} of a group catalog: it holds no subhalo; add the chunks that hold them.")
+        what = "group" if chosen == "Group" else "subhalo"
+        raise InputError(f"{which} of a group catalog: it holds no {what}; add the chunks that hold them.")
     h = spec.h or header["HubbleParam"]
     if not h > 0:
         raise InputError(f"'{files[0].name}' states no HubbleParam; give h.")
-
     builder = TableBuilder()
-    names = list(dict.fromkeys(name for chunk in filled for name in chunk.subhalos))
-    partial = [name for name in names if not all(name in chunk.subhalos for chunk in filled)]
-    for name in names:
-        if name not in partial:
-            _add(builder, name, np.concatenate([chunk.subhalos[name] for chunk in filled]), h)
-    if partial:
-        builder.warnings.append(f"Left out, because not every chunk has them: {', '.join(partial[:6])}.")
-    if "SubhaloPos_x" not in builder.arrays:
-        raise InputError(f"'{files[0].name}' has subhalos without SubhaloPos, so they have no positions.")
-
-    warnings = _coverage(chunks, int(header["NumFiles"]))
-    warnings += _join_hosts(builder, chunks, h)
-    warnings += _row_warnings(builder)
+    if chosen == "Group":
+        counts = [chunk.n_groups for chunk in chunks]
+        roles = _groups_table(builder, chunks, h, header["Time"], files[0].name)
+    else:
+        counts = [chunk.n for chunk in chunks]
+        warnings += _subhalos_table(builder, chunks, h, files[0].name, hosts=rows is None)
+        roles = _roles(builder)
     return RawCatalog(
         table=builder.table(),
         columns=builder.columns,
         format="SUBFIND group catalog (HDF5)",
-        roles=_roles(builder),
+        roles=roles,
         row_ids=np.concatenate(
-            [chunk.number * ROWS_PER_CHUNK + np.arange(chunk.n, dtype=np.int64) for chunk in filled]
+            [
+                chunk.number * ROWS_PER_CHUNK + np.arange(count, dtype=np.int64)
+                for chunk, count in zip(chunks, counts, strict=True)
+            ]
         ),
         box=header["BoxSize"] / 1000 / h if header["BoxSize"] > 0 else None,
-        box_unit="Mpc",
+        box_unit="cMpc",
         periodic=True if header["BoxSize"] > 0 else None,
         h=h,
+        redshift=_redshift(header),
+        tables=TABLES if any(chunk.n_groups for chunk in chunks) else (),
+        table_read=chosen,
+        rows=_total(header, chosen, len(files)) if rows is not None else sum(counts),
         provenance={
             "redshift": round(header["Redshift"], 6),
             "chunks_read": len(chunks),
@@ -139,33 +164,98 @@ def read(files: list[Path], spec: CatalogSpec) -> RawCatalog:
     )
 
 
+def _total(header: dict[str, float], table: str, files: int) -> int | None:
+    """Rows of the whole table where all its chunks are there."""
+    total = int(header["Nsubgroups_Total" if table == "Subhalo" else "Ngroups_Total"])
+    return total if total and files == int(header["NumFiles"]) else None
+
+
+def _redshift(header: dict[str, float]) -> float:
+    """As stated, or from the scale factor that Arepo and Gadget call Time."""
+    if header["Redshift"] == 0 and 0 < header["Time"] < 1:
+        return 1 / header["Time"] - 1
+    return header["Redshift"] if header["Redshift"] > 1e-9 else 0.0  # TNG writes 2e-16 for z = 0
+
+
+def _subhalos_table(builder: TableBuilder, chunks: list[_Chunk], h: float, file: str, hosts: bool) -> list[str]:
+    """Add the columns of the subhalos and, if wanted, of their groups; what is to be said about the rows."""
+    _add_all(builder, [chunk.subhalos for chunk in chunks if chunk.n], h)
+    if "SubhaloPos_x" not in builder.arrays:
+        raise InputError(f"'{file}' has subhalos without SubhaloPos, so they have no positions; choose another file.")
+    return (_join_hosts(builder, chunks, h) if hosts else []) + _row_warnings(builder)
+
+
+def _groups_table(
+    builder: TableBuilder, chunks: list[_Chunk], h: float, scale_factor: float, file: str
+) -> dict[str, object]:
+    """Add the columns of the groups; their roles. Their velocities are stored in km/s/a."""
+    filled = [chunk.groups for chunk in chunks if chunk.n_groups]
+    if scale_factor > 0:
+        filled = [
+            groups | {"GroupVel": groups["GroupVel"] / np.float32(scale_factor)} if "GroupVel" in groups else groups
+            for groups in filled
+        ]
+    _add_all(builder, filled, h)
+    if "GroupPos_x" not in builder.arrays:
+        raise InputError(f"'{file}' has groups without GroupPos, so they have no positions; choose the subhalos.")
+    found: dict[str, object] = {
+        role: tuple(f"{name}_{axis}" for axis in "xyz")
+        for role, name in (("position", "GroupPos"), ("velocity", "GroupVel"))
+        if f"{name}_x" in builder.arrays
+    }
+    mass = next((name for name in ("Group_M_Crit200", "GroupMass") if name in builder.arrays), None)
+    return found | {"mass": mass, "row_id": None, "group": None}
+
+
+def _add_all(builder: TableBuilder, parts: list[dict[str, np.ndarray]], h: float) -> None:
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    partial = [name for name in names if not all(name in part for part in parts)]
+    for name in names:
+        if name not in partial:
+            _add(builder, name, np.concatenate([part[name] for part in parts]), h)
+    if partial:
+        builder.warnings.append(f"Left out, because not every chunk has them: {', '.join(partial[:6])}.")
+
+
 def _chunk_number(path: Path) -> int:
     found = re.search(r"\.(\d+)$", path.stem)
     return int(found[1]) if found else 0
 
 
-def _open_chunk(path: Path) -> _Chunk:
+def _open_chunk(path: Path, rows: int | None = None) -> _Chunk:
     try:
-        return _read_chunk(path)
+        return _read_chunk(path, rows)
     except (OSError, RuntimeError, KeyError) as error:
         raise InputError(f"The chunk '{path.name}' is damaged or cut short; copy it again.") from error
 
 
-def _read_chunk(path: Path) -> _Chunk:
+def _read_chunk(path: Path, rows: int | None) -> _Chunk:
     with h5py.File(path, "r") as file:
         if not is_group_catalog(file):
             raise InputError(
                 f"'{path.name}' is not a chunk of a SUBFIND group catalog; choose catalog files one by one."
             )
-        attributes = file["Header"].attrs if "Header" in file else {}
+        stated = attributes(own(file, "Header"))
         header = {
-            key: float(np.ravel(attributes.get(key, default))[0])
-            for key, default in (("BoxSize", 0), ("HubbleParam", 0), ("Time", 1), ("Redshift", 0), ("NumFiles", 1))
+            key: float(np.ravel(stated.get(key, default))[0])
+            for key, default in (
+                ("BoxSize", 0),
+                ("HubbleParam", 0),
+                ("Time", 1),
+                ("Redshift", 0),
+                ("NumFiles", 1),
+                ("Nsubgroups_Total", 0),
+                ("Ngroups_Total", 0),
+            )
         }
 
         def table(name: str) -> dict[str, np.ndarray]:
-            group = file.get(name, {})
-            return {key: item[()] for key, item in group.items() if isinstance(item, h5py.Dataset) and item.shape}
+            group = own(file, name)
+            items = datasets(group) if isinstance(group, h5py.Group) else {}
+            found = {key: load(item, path, rows) for key, item in items.items() if item.dtype.kind in "biuf"}
+            if len({len(values) for values in found.values()}) > 1:
+                raise KeyError(f"{name}: columns of unlike length")
+            return found
 
         return _Chunk(_chunk_number(path), table("Group"), table("Subhalo"), header)
 
@@ -181,10 +271,9 @@ def _add(builder: TableBuilder, name: str, values: np.ndarray, h: float) -> None
     width = values.shape[1] if values.ndim == 2 else 1
     suffixes: tuple[str, ...] = {len(TYPES): TYPES, len(BANDS): BANDS, len(ELEMENTS): ELEMENTS}.get(width, ())
     before = set(builder.columns)
-    builder.add(name, values, unit, "comoving" if unit == "Mpc" else "", suffixes)
+    builder.add(name, values, unit, "", suffixes, inferred=True)
     for new in set(builder.columns) - before:
-        column = builder.columns[new]
-        builder.columns[new] = type(column)(new, column.unit, 0, _MEANING.get(new, column.description), inferred=True)
+        builder.columns[new] = replace(builder.columns[new], description=_MEANING.get(new, ""), inferred=True)
 
 
 def _coverage(chunks: list[_Chunk], total: int) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
 import io
 import pickle
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -34,10 +37,18 @@ def refused(path: Path | str, words: str, **corrections: object) -> None:
     assert str(again.value) == message
 
 
-def npz() -> bytes:
+def npz(array: np.ndarray) -> bytes:
     out = io.BytesIO()
-    np.savez(out, a=np.zeros(3))
+    np.savez(out, a=array)
     return out.getvalue()
+
+
+def npy(array: np.ndarray, **header: object) -> bytes:
+    """An array as NumPy saves it, with a header that says something else."""
+    out = io.BytesIO()
+    described = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape} | header
+    np.lib.format.write_array_header_1_0(out, described)
+    return out.getvalue() + (b"" if array.dtype.hasobject else array.tobytes())
 
 
 def zipped() -> bytes:
@@ -58,11 +69,27 @@ def zipped() -> bytes:
         ("a.csv", b"a,b\nfoo,bar\nbaz,qux\n", "no column of numbers"),
         ("a.csv", b"# only\n# comments\n", "no rows"),
         ("a.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git lfs pull"),
-        ("a.npz", npz(), "zip archive"),
+        ("a.npz", npz(np.array([{}, 2], dtype=object)), "Python pickle"),
+        ("a.npz", npz(np.zeros((3, 4, 5))), "3 x 4 x 5, not a table"),
+        ("a.npz", npz(np.float64(3)), "a single value, not a table"),
+        ("a.npz", npz(np.zeros((9, 2)))[:150], "zip archive|damaged"),
         ("a.xlsx", zipped(), "zip archive"),
         ("a.pkl", pickle.dumps({"a": 1}), "pickle"),
-        ("a.npy", b"\x93NUMPY\x01\x00", "NumPy array"),
-        ("a.csv.gz", b"\x1f\x8b\x08\x00", "gzip"),
+        ("a.npy", b"\x93NUMPY\x01\x00", "damaged or no NumPy file"),
+        ("a.npy", npy(np.zeros((3, 2000))), "2,000 columns, as an image"),
+        ("a.npy", npy(np.zeros(9), shape=(10**14,)), "damaged|promises"),
+        ("a.npy", npy(np.array(["a", None], dtype=object)), "Python pickle"),
+        ("a.json", b'[{"x": 1}, {"x": ', "not valid JSON at line 1"),
+        ("a.json", b'{"x": [1, 2], "y": [1]}', "no columns of one length"),
+        ("a.json", b"[]", "without objects"),
+        ("a.json", b'[{"x": "a"}, {"x": "b"}]', "no column of numbers"),
+        ("a.json", b'{"data": [1, 2]}', "no list of objects"),
+        ("a.json", b"[" * 100_000, "nested too deeply|not valid JSON"),
+        ("a.jsonl", b'{"x": 1}\n{"x": 2}\n{"x": \n', "Line 3 of 'a.jsonl'"),
+        ("a.csv.gz", b"\x1f\x8b\x08\x00", "damaged or cut short, so it cannot be unpacked"),
+        ("a.csv.gz", gzip.compress(gzip.compress(b"x,y\n1,2\n")), "packed twice"),
+        ("a.csv.gz", gzip.compress(b"x,y\n1,2\n3\n"), "Line 3 of 'a.csv'"),
+        ("a.csv.bz2", bz2.compress(b"x,y\n1,2\n" * 99)[:40], "unpacked"),
         ("a.html", b"<!doctype html><html></html>", "web page"),
         ("a.csv", b"\x00\x01\x02\x03" * 50, "format of 'a.csv' is not known"),
         ("a.fits", b"x,y\n1,2\n", "called FITS"),
@@ -73,6 +100,14 @@ def zipped() -> bytes:
         ("a.csv", b'x,y\n1,2\n3,"4\n5,6\n', "ine |quotation"),
         ("a.ecsv", b"# %ECSV 1.0\n# ---\n# datatype: [\nx\n1\n", "cannot be read as ECSV"),
         ("a.vot", b"<?xml version='1.0'?>\n<VOTABLE><RESOURCE>", "VOTable"),
+        (
+            "a.vot",
+            b'<VOTABLE><RESOURCE><TABLE><FIELD name="x" datatype="double"/><DATA><BINARY>'
+            b'<STREAM  href="file:///etc/passwd"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>',
+            "rows are in another file",
+        ),
+        ("a.vot", b'<!DOCTYPE v [<!ENTITY a "b">]><VOTABLE>&a;</VOTABLE>', "entities"),
+        ("a.dat", b"# tree\n3\n#tree 5\n1 2 3\n1 2 4\n", "merger tree"),
     ],
 )
 def test_what_is_not_a_catalog_is_refused_with_a_remedy(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -223,3 +258,52 @@ def test_a_specification_reads_the_same_catalog_again_from_json(table: Path) -> 
     assert first.roles == again.roles and again.roles.position == ("x", "y", "z") and again.spec == first.spec
     assert again.length_unit == "Mpc" and again.periodic
     np.testing.assert_array_equal(again.positions(), first.table[["x", "y", "z"]].to_numpy() * 2)
+
+
+# --- files that reach out, or promise what they do not hold -----------------------------------------------------------
+
+
+def test_hdf5_shows_only_what_lies_in_the_file(tmp_path: Path) -> None:
+    secret = np.arange(50.0)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["secret"] = secret
+    (tmp_path / "secret.bin").write_bytes(secret.tobytes())
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["x"] = np.arange(20.0)
+        file["link"] = h5py.ExternalLink("other.h5", "/secret")
+        file.create_dataset("raw", (50,), "f8", external=[(str(tmp_path / "secret.bin"), 0, 400)])
+        layout = h5py.VirtualLayout((50,), "f8")
+        layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "secret", (50,))
+        file.create_virtual_dataset("virtual", layout)
+    catalog = read_catalog(tmp_path / "t.h5")
+    assert list(catalog.columns) == ["x"] and len(catalog) == 20
+    with h5py.File(tmp_path / "t.h5", "a") as file:
+        del file["x"]
+    refused(tmp_path / "t.h5", "no dataset of numbers")
+
+
+def test_a_small_hdf5_file_that_promises_a_huge_array_is_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file.create_dataset("x", (10**12,), "f8", chunks=(1000,))
+    refused(tmp_path / "t.h5", "promises a table of 8.0e.12 bytes")
+
+
+def test_what_unpacks_to_far_more_than_it_is_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gnnlib.catalog.compressed._ALWAYS", 2**20)
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"x,y\n" + b"1,2\n" * 10**6))
+    refused(tmp_path / "t.csv.gz", "unpacks to more than")
+    assert not list(Path(tempfile.gettempdir()).glob("filament-*/t.csv"))
+
+
+def test_a_folder_of_parquet_files_does_not_lead_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    NUMBERS.to_parquet(tmp_path / "outside.parquet")
+    NUMBERS.to_parquet(tmp_path / "inside" / "a.parquet")
+    (tmp_path / "inside" / "b.parquet").symlink_to(tmp_path / "outside.parquet")
+    assert len(read_catalog(tmp_path / "inside")) == len(NUMBERS)
+
+
+def test_a_table_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["halos/x"], file["stars/x"] = np.arange(5.0), np.arange(6.0)
+    refused(tmp_path / "t.h5", "no table 'gas'; choose one of 'halos', 'stars'", table="gas")
