@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from gnnlib.graph.compiled import compiled, in_threads
+from gnnlib.graph.joining import count_near, nearest_image, sort_by_length, squared_distances
+from gnnlib.graph.space import periodic_sides
 
 MAX_CELLS_AN_AXIS = 2**20  # three of them make a key that fits in 63 bits
 ROUNDING_MARGIN = 1e-8  # cells are this much wider than the radius, so rounding cannot move a partner two cells away
@@ -29,8 +31,8 @@ class CellList:
 
     points: [3, N] float64. nodes: [N] int64, the row each point came from. keys: [N] int64 ascending cell numbers.
     starts: [B + 1] int64, the first point of each bucket; keys in a bucket agree in all but their last `shift` bits.
-    shape: [3] int64 cells along each axis. box: [3] float64, infinite where open. bound: the largest squared length
-    whose square root is within the radius.
+    shape: [3] int64 cells along each axis. box: [3] float64, infinite where an axis is open. bound: the largest squared
+    length whose square root is within the radius.
     """
 
     points: np.ndarray
@@ -43,12 +45,19 @@ class CellList:
     bound: float
 
 
-def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None) -> CellList:
-    """Cell list of positions [N, 3] float64 (inside [0, box) where periodic) for pairs within `radius`."""
-    low = positions.min(axis=0) if box is None else np.zeros(3)
-    extent = positions.max(axis=0) - low if box is None else box
+def sort_into_cells(
+    positions: np.ndarray, radius: float, box: np.ndarray | None, widths: np.ndarray | float | None = None
+) -> CellList:
+    """Cell list of positions [N, 3] as `space.inside_box` returns them, for pairs within `radius`.
+
+    widths: of the cells, [3] or one for all axes; the radius where it is not given.
+    """
+    widths = np.asarray(radius if widths is None else widths)
+    sides = periodic_sides(box)
+    low = np.where(np.isfinite(sides), 0.0, positions.min(axis=0))
+    extent = np.where(np.isfinite(sides), sides, positions.max(axis=0) - low)
     with np.errstate(over="ignore"):
-        shape = np.clip(np.floor(extent / (radius * (1 + ROUNDING_MARGIN))), 1, MAX_CELLS_AN_AXIS)
+        shape = np.clip(np.floor(extent / (widths * (1 + ROUNDING_MARGIN))), 1, MAX_CELLS_AN_AXIS)
     scale = np.divide(shape, extent, out=np.zeros(3), where=extent > SMALLEST_EXTENT)
     cell = np.minimum((positions - low) * scale, shape - 1).astype(np.int64)
     shape = shape.astype(np.int64)
@@ -65,12 +74,12 @@ def sort_into_cells(positions: np.ndarray, radius: float, box: np.ndarray | None
         starts=np.concatenate([[0], np.cumsum(in_bucket)]),
         shift=shift,
         shape=shape,
-        box=np.full(3, np.inf) if box is None else np.asarray(box, dtype=np.float64),
-        bound=_squared_bound(radius),
+        box=sides,
+        bound=squared_bound(radius),
     )
 
 
-def _squared_bound(radius: float) -> float:
+def squared_bound(radius: float) -> float:
     """The largest float64 whose square root is at most `radius`."""
     radius = min(radius, 1e154)  # beyond it the square overflows; no two positions are that far apart
     bound = np.float64(radius) ** 2
@@ -85,28 +94,33 @@ def estimate_pairs(cells: CellList) -> float:
     """Directed pairs within the radius, estimated from at most a thousand points spread over the cells."""
     step = max(1, len(cells.nodes) // SAMPLE)
     counts = np.full(len(cells.nodes), -1, dtype=np.int64)
-    _count(*_arrays(cells), counts, step, 0, len(counts))
+    _count(*arrays(cells), counts, step, 0, len(counts))
     return float(counts[counts >= 0].mean() * len(counts))
 
 
 def count_pairs(cells: CellList) -> np.ndarray:
     """Partners of each node within the radius, [N] int64 in the order of the rows."""
     counts = np.empty(len(cells.nodes), dtype=np.int64)
-    in_threads(_count, len(counts), *_arrays(cells), counts, 1)
+    in_threads(_count, len(counts), *arrays(cells), counts, 1)
     return counts
 
 
 def list_pairs(cells: CellList, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """edge_index [2, M] int64, separations [M, 3], lengths [M], by receiver, then length, then source."""
+    """edge_index [2, M] int64, separations [M, 3], lengths [M], by receiver, then length, then source.
+
+    counts: [N], the edges of each receiver as `count_pairs` says, or fewer: then its shortest ones.
+    """
     ends = np.cumsum(counts)
     n_edges = int(ends[-1])
     edge_index = np.empty((2, n_edges), dtype=np.int64)
     separations, lengths = np.empty((n_edges, 3)), np.empty(n_edges)
-    in_threads(_fill, len(counts), *_arrays(cells), ends - counts, edge_index, separations, lengths)
+    starts = np.concatenate([[0], ends])
+    in_threads(_fill, len(counts), *arrays(cells), starts, edge_index, separations, lengths)
     return edge_index, separations, lengths
 
 
-def _arrays(cells: CellList) -> tuple[np.ndarray | int | float, ...]:
+def arrays(cells: CellList) -> tuple[np.ndarray | int | float, ...]:
+    """What a compiled loop takes, in the order in which it takes it."""
     return cells.points, cells.nodes, cells.keys, cells.starts, cells.shift, cells.shape, cells.box, cells.bound
 
 
@@ -132,7 +146,7 @@ def _around(index, size, periodic):
 
 
 @compiled
-def _find_ranges(keys, starts, shift, shape, box, key, ranges):
+def find_ranges(keys, starts, shift, shape, box, key, ranges):
     """Write to `ranges` [18, 2] the stretches of points in the cell `key` and the adjacent cells; return how many."""
     row, iz = key // shape[2], key % shape[2]
     x0, x1 = _around(row // shape[1], shape[0], box[0] < np.inf)
@@ -160,27 +174,16 @@ def _find_ranges(keys, starts, shift, shape, box, key, ranges):
 
 
 @compiled
-def _squared_distance(points, box, a, b):
-    """Squared minimum-image distance; exactly the same for (a, b) and (b, a)."""
-    dx = abs(points[0, b] - points[0, a])
-    dy = abs(points[1, b] - points[1, a])
-    dz = abs(points[2, b] - points[2, a])
-    dx, dy, dz = min(dx, box[0] - dx), min(dy, box[1] - dy), min(dz, box[2] - dz)
-    return dx * dx + dy * dy + dz * dz
-
-
-@compiled
 def _count(points, nodes, keys, starts, shift, shape, box, bound, counts, step, start, stop):
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
     key, n_ranges = -1, 0
     for a in range(start, stop, step):
         if keys[a] != key:
             key = keys[a]
-            n_ranges = _find_ranges(keys, starts, shift, shape, box, key, ranges)
+            n_ranges = find_ranges(keys, starts, shift, shape, box, key, ranges)
         total = 0
         for r in range(n_ranges):
-            for b in range(ranges[r, 0], ranges[r, 1]):
-                total += _squared_distance(points, box, a, b) <= bound
+            total += count_near(points, box, bound, a, ranges[r, 0], ranges[r, 1])
         counts[nodes[a]] = total - 1  # all but the point itself
 
 
@@ -190,53 +193,34 @@ def _fill(
 ):
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
     partners, reach = np.empty(64, dtype=np.int64), np.empty(64)
+    spare, spare_reach, buckets = np.empty(64, dtype=np.int64), np.empty(64), np.empty(65, dtype=np.int64)
+    squares = np.empty(64)
     key, n_ranges = -1, 0
     for a in range(start, stop):
         if keys[a] != key:
             key = keys[a]
-            n_ranges = _find_ranges(keys, starts, shift, shape, box, key, ranges)
+            n_ranges = find_ranges(keys, starts, shift, shape, box, key, ranges)
             candidates = 0
             for r in range(n_ranges):
                 candidates += ranges[r, 1] - ranges[r, 0]
             if candidates > len(partners):
                 partners, reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
+                spare, spare_reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
+                buckets, squares = np.empty(2 * candidates + 1, dtype=np.int64), np.empty(2 * candidates)
         found = 0
         for r in range(n_ranges):
-            for b in range(ranges[r, 0], ranges[r, 1]):
-                squared = _squared_distance(points, box, a, b)
-                partners[found], reach[found] = b, squared  # overwritten by the next one unless it counts: no branch
-                found += (squared <= bound) & (b != a)
+            first, size = ranges[r, 0], ranges[r, 1] - ranges[r, 0]
+            squared_distances(points, box, a, first, first + size, squares)
+            for e in range(size):
+                partners[found], reach[found] = first + e, squares[e]  # overwritten unless it counts: no branch
+                found += (squares[e] <= bound) & (first + e != a)
         for e in range(found):
             reach[e] = np.sqrt(reach[e])
-        _sort_by_length(partners, reach, nodes, found)
+        sort_by_length(partners, reach, nodes, found, spare, spare_reach, buckets)
         first = offsets[nodes[a]]
-        for e in range(found):
+        for e in range(offsets[nodes[a] + 1] - first):
             b = partners[e]
             edge_index[0, first + e], edge_index[1, first + e] = nodes[b], nodes[a]
             lengths[first + e] = reach[e]
             for axis in range(3):
-                d = points[axis, b] - points[axis, a]
-                if d > 0.5 * box[axis]:
-                    d -= box[axis]
-                elif d < -0.5 * box[axis]:
-                    d += box[axis]
-                separations[first + e, axis] = d
-
-
-@compiled
-def _sort_by_length(partners, reach, nodes, found):
-    """Shell sort of the first `found` partners by length, then by node (gaps of Knuth 1973: 1, 4, 13, 40, ...)."""
-    gap = 1
-    while 3 * gap + 1 < found:
-        gap = 3 * gap + 1
-    while gap >= 1:
-        for e in range(gap, found):
-            partner, length = partners[e], reach[e]
-            at = e
-            while at >= gap and (
-                reach[at - gap] > length or (reach[at - gap] == length and nodes[partners[at - gap]] > nodes[partner])
-            ):
-                partners[at], reach[at] = partners[at - gap], reach[at - gap]
-                at -= gap
-            partners[at], reach[at] = partner, length
-        gap //= 3
+                separations[first + e, axis] = nearest_image(points[axis, b] - points[axis, a], box[axis])

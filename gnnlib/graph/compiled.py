@@ -6,9 +6,11 @@ default threading layer ends the process, and plain `nogil` functions compile se
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -21,17 +23,31 @@ SERIAL_BELOW = 4_000
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` compiled on its first call, without the interpreter lock, cached on disk where it may be."""
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        dispatcher = numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # numba found no folder that it may write to
         return numba.njit(nogil=True)(function)
+    # numba keeps machine code until the function's own file changes; functions here call those of other files.
+    dispatcher._cache._cache_file._source_stamp = SOURCES  # type: ignore[attr-defined]
+    return dispatcher
 
 
-def in_threads(kernel: Callable[..., Any], n: int, *arguments: Any) -> None:
+def _stamp_of_sources() -> str:
+    """A text that changes with any source file of this package."""
+    folder = Path(__file__).parent
+    files = sorted(folder.rglob("*.py"))
+    said = [(str(file.relative_to(folder)), file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+SOURCES = _stamp_of_sources()
+
+
+def in_threads(kernel: Callable[..., Any], n: int, *arguments: Any, serial_below: int | None = None) -> None:
     """Call `kernel(*arguments, start, stop)` over range(n) in chunks on all cores; chunks must not share outputs."""
     threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # cores this process may use
-    if n < SERIAL_BELOW or threads == 1:
+    if threads == 1 or n < (SERIAL_BELOW if serial_below is None else serial_below):
         kernel(*arguments, 0, n)
         return
-    bounds = np.linspace(0, n, threads * CHUNKS_A_THREAD + 1).astype(np.int64).tolist()
+    bounds = np.linspace(0, n, min(threads * CHUNKS_A_THREAD, n) + 1).astype(np.int64).tolist()
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda chunk: kernel(*arguments, *chunk), pairwise(bounds)))

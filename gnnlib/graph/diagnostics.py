@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
-from gnnlib.graph.neighbors import check_box, count_edges, inside_box
+from gnnlib.graph.neighbors import count_edges
+from gnnlib.graph.space import check_box, extent, inside_box, mean_separation, periodic_sides, shortest_side
 
 SUGGESTED_DEGREE = 10
 SUGGESTED_REACH = 3.0  # mean separations; beyond it a uniform catalog has over a hundred neighbours a node
@@ -19,13 +21,23 @@ MOST_EDGES = 6_000_000  # directed edges at the largest suggested linking length
 MOST_EDGES_A_NODE = 16  # ... or this many a node where that is more
 SAMPLE = 2_000
 
+QUANTILES = {"degree_p16": 0.16, "degree_median": 0.5, "degree_p84": 0.84}
+# Mean over all directions u of |u_x|, |u_x u_y| and |u_x u_y u_z| in one, two and three dimensions.
+DIRECTIONS = {
+    1: (1.0, 1.0),
+    2: (1.0, 2 / np.pi, 1 / np.pi),
+    3: (1.0, 1 / 2, 2 / (3 * np.pi), 1 / (4 * np.pi)),
+}
+SHELL = {1: 2.0, 2: 2 * np.pi, 3: 4 * np.pi}  # measure of the unit sphere
+
 Figures = dict[str, int | float | bool]
 
 
 def summarize(graph: Graph) -> Figures:
     """Figures of one graph, self-loops not counted.
 
-    nodes; edges (directed); mean_degree, max_degree and isolated_fraction by in-degree; components and
+    nodes; edges (directed); mean_degree, max_degree and isolated_fraction by in-degree; degree_p16, degree_median and
+    degree_p84: the smallest degree that 16, 50 and 84 % of the nodes do not exceed; components and
     largest_component_fraction (of the nodes) with edges taken both ways; truncated: whether a cap removed edges.
     """
     degrees = graph.degrees()
@@ -38,6 +50,7 @@ def summarize(graph: Graph) -> Figures:
         "edges": edges,
         "mean_degree": edges / nodes,
         "max_degree": int(degrees.max(initial=0)),
+        **{name: _quantile(degrees, share) for name, share in QUANTILES.items()},
         "isolated_fraction": int(np.sum(degrees == 0)) / nodes,
         "components": int(components),
         "largest_component_fraction": int(np.bincount(label).max(initial=0)) / nodes,
@@ -50,27 +63,45 @@ def degree_histogram(degrees: np.ndarray) -> np.ndarray:
     return np.bincount(degrees)
 
 
+def _quantile(degrees: np.ndarray, share: float) -> int:
+    return int(np.quantile(degrees, share, method="inverted_cdf")) if len(degrees) else 0
+
+
 class RadiusSweep:
     """The figures and the edges of a radius graph at every smaller linking length, without building it again.
 
-    graph: a radius graph; its linking length is the largest one the sweep answers for. Each pair is kept once, sorted
-    by length, so the edges of a smaller graph are the first ones. After this, figures take microseconds, degrees
-    milliseconds. Raises InputError for a graph of another method.
+    graph: a radius graph without a cap; its linking length, `largest`, is the longest one the sweep answers for. Each
+    pair is kept once, sorted by length, so the edges of a smaller graph are the first ones: pairs [2, H] int32, lengths
+    [H]. After this, figures take microseconds, degrees milliseconds. mean_separation: (volume / N)^(1/3).
+    Raises InputError for a graph of another method.
     """
 
     def __init__(self, graph: Graph) -> None:
-        from gnnlib.graph.components import growth  # numba takes half a second to import
+        from gnnlib.graph.components import by_length, growth  # numba takes half a second to import
 
-        if graph.spec.method != "radius" or graph.spec.radius is None:
-            raise InputError("Figures at every linking length need a radius graph; choose the method 'radius'.")
+        if graph.spec.method != "radius" or graph.spec.radius is None or graph.spec.cap is not None:
+            raise InputError("Figures at every linking length need a radius graph without a cap; choose 'radius'.")
         self.largest = graph.spec.radius
         self.n_nodes = graph.n_nodes
         self.truncated = graph.truncated
-        once = np.flatnonzero(graph.edge_index[0] < graph.edge_index[1])
-        once = once[np.argsort(graph.lengths[once], kind="stable")]
-        self.lengths = graph.lengths[once]
-        self.pairs = graph.edge_index[:, once].astype(np.int32, order="C")
-        self._growth = growth(self.pairs, self.n_nodes)
+        self.pairs, self.lengths = by_length(graph.edge_index, graph.lengths)
+        self._growth, self._quantiles = growth(self.pairs, self.n_nodes, tuple(QUANTILES.values()))
+        self.mean_separation = mean_separation(graph.positions, graph.box)
+        spread = np.ptp(graph.positions, axis=0) > 0
+        self._sides = extent(graph.positions, graph.box)[spread]
+        self._periodic = np.isfinite(periodic_sides(graph.box))[spread]
+
+    @property
+    def percolation_radius(self) -> float | None:
+        """The shortest linking length at which half of the nodes or more are one component; None if none up to
+        `largest` does."""
+        from gnnlib.graph.components import EDGES, LARGEST
+
+        rows = np.flatnonzero(2 * self._growth[:, LARGEST] >= self.n_nodes)
+        if not len(rows):
+            return None
+        edges = self._growth[rows[0], EDGES]
+        return float(self.lengths[edges - 1]) if edges else 0.0
 
     def at(self, radius: float) -> Figures:
         """What `summarize` says of the graph with this linking length, 0 <= radius <= largest (else InputError)."""
@@ -90,6 +121,10 @@ class RadiusSweep:
             "edges": 2 * pairs,
             "mean_degree": 2 * pairs / nodes,
             "max_degree": state[:, MAX_DEGREE],
+            **{
+                name: np.searchsorted(steps, pairs, side="right") - 1
+                for name, steps in zip(QUANTILES, self._quantiles, strict=True)
+            },
             "isolated_fraction": state[:, ISOLATED] / nodes,
             "components": state[:, COMPONENTS],
             "largest_component_fraction": state[:, LARGEST] / nodes,
@@ -105,6 +140,34 @@ class RadiusSweep:
         first, second = self.edges_at(radius)[0]
         return np.bincount(first, minlength=self.n_nodes) + np.bincount(second, minlength=self.n_nodes)
 
+    def pair_correlation(self, bounds: np.ndarray) -> np.ndarray:
+        """xi [R] between successive `bounds` [R + 1] of the length: pairs found over pairs expected, minus 1.
+
+        The estimator of Peebles & Hauser (1974), DD/RR - 1, where RR needs no random catalog: the pairs of a uniform
+        one in the same cuboid (the periodic box, and along open axes the extent of the positions) follow from the mean
+        overlap of the cuboid with itself shifted by r (its set covariance, Stoyan & Stoyan 1994). Made for catalogs
+        that fill their box: with a survey's footprint it also measures the footprint. NaN beyond the shortest open
+        side.
+        """
+        bounds = np.asarray(bounds, dtype=np.float64)
+        found = np.diff(self._count(bounds))
+        dims, n = len(self._sides), self.n_nodes
+        if not dims:
+            return np.full(len(found), np.nan)
+        # Overlap: the mean over directions of prod(side - r |u|) over open axes, times the periodic sides.
+        overlap = np.polynomial.Polynomial([float(np.prod(self._sides[self._periodic]))])
+        open_sides = self._sides[~self._periodic]
+        symmetric = np.polynomial.Polynomial([1.0])
+        for side in open_sides:
+            symmetric = symmetric * np.polynomial.Polynomial([side, -1.0])
+        overlap = overlap * np.polynomial.Polynomial(symmetric.coef * DIRECTIONS[dims][: len(symmetric.coef)])
+        shell = np.polynomial.Polynomial([0.0] * (dims - 1) + [SHELL[dims]])
+        expected = np.diff((overlap * shell).integ()(bounds)) * n * (n - 1) / 2 / float(np.prod(self._sides)) ** 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            xi = found / expected - 1
+        xi[bounds[1:] > open_sides.min(initial=np.inf)] = np.nan
+        return xi
+
     def _count(self, radii: np.ndarray) -> np.ndarray:
         """Pairs within each radius."""
         radii = np.asarray(radii, dtype=np.float64)
@@ -115,6 +178,34 @@ class RadiusSweep:
                 "was built; choose one within or build the graph again."
             )
         return np.searchsorted(self.lengths, radii, side="right")
+
+
+def shortened(graph: Graph, radius: float, uncapped: np.ndarray | None = None) -> Graph:
+    """The radius graph of a smaller linking length, from the one at hand: its edges up to `radius`.
+
+    That holds under a cap, too, which keeps the nearest: those of them within `radius` are the nearest within it.
+    uncapped: degree of each node [N] without the cap at `radius`, from which `notes` tells what the cap removed. Edge
+    features stay those of the graph at hand, though the groups that look at a node's neighbours or at the linking
+    length ("cosines", "velocity_space", "radial_basis") would be others.
+    """
+    from gnnlib.graph.methods.radius import removed  # numba takes half a second to import
+
+    if graph.spec.method != "radius" or graph.spec.radius is None or radius > graph.spec.radius:
+        raise InputError(f"Edges up to {radius:g} need a radius graph of at least that linking length; build it anew.")
+    kept = graph.lengths <= radius
+    short = replace(
+        graph,
+        edge_index=graph.edge_index[:, kept],
+        separations=graph.separations[kept],
+        lengths=graph.lengths[kept],
+        edge_features=graph.edge_features[kept],
+        spec=graph.spec.model_copy(update={"radius": radius}),
+        truncated=False,
+        notes=(),
+    )
+    if uncapped is None or graph.spec.cap is None or not (lost := uncapped - short.degrees()).any():
+        return short
+    return replace(short, truncated=True, notes=(removed(graph.spec.cap, lost, uncapped),))
 
 
 class RadiusRange(NamedTuple):
@@ -128,23 +219,19 @@ def suggest_radius_range(positions: np.ndarray, box: np.ndarray | None) -> Radiu
     """A linking length that joins half of the nodes to ten others or more, and the largest worth keeping in memory.
 
     The largest is three mean separations (volume / N)^(1/3), of the box or of the extent of the positions [N, 3], or
-    twice the typical one if that is more, but at most half of the shortest side of a periodic box and so small that
-    the graph has at most 6 million directed edges, or 16 a node. Two digits.
+    twice the typical one if that is more, but at most half of the shortest periodic side and so small that the graph
+    has at most 6 million directed edges, or 16 a node. Two digits.
     Raises InputError where `neighbors.find` would.
     """
     box = check_box(box)
     points = inside_box(positions, box)
     n = len(points)
-    sides = np.ptp(points, axis=0) if box is None else box
-    sides = sides[sides > 0]  # a plane or a line has its own mean separation
-    separation = float(np.prod(sides ** (1 / len(sides))) * n ** (-1 / len(sides))) if len(sides) else 1.0
+    separation = mean_separation(points, box)
     sample = points[:: n // SAMPLE + 1]
     neighbor = min(SUGGESTED_DEGREE, n - 1) + 1  # the nearest point is the node itself
     reach, _ = cKDTree(points, boxsize=box).query(sample, k=[neighbor])
     typical = float(np.median(reach)) or separation
-    largest = max(SUGGESTED_REACH * separation, 2 * typical)
-    if box is not None:
-        largest = min(largest, box.min() / 2)
+    largest = min(max(SUGGESTED_REACH * separation, 2 * typical), shortest_side(box) / 2)
     most = max(MOST_EDGES, MOST_EDGES_A_NODE * n)
     for _ in range(12):  # ends earlier unless more points than that lie at one place
         edges = count_edges(points, largest, box)

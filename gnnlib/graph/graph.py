@@ -12,22 +12,35 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-EdgeFeature = Literal["length", "cosines", "relative_velocity"]
+EdgeFeature = Literal["length", "cosines", "relative_velocity", "velocity_space", "mass_ratio", "radial_basis"]
 
 
 class GraphSpec(BaseModel):
-    """How a catalog becomes a graph.
+    """How a catalog becomes a graph. Lengths are in the catalog's length unit; None where a method does without.
 
-    method: "radius" (every pair closer than the linking length `radius`, in the catalog's length unit, no cap) or
-    "knn" (the k nearest neighbours of each receiver). periodic None: as the catalog says. self_loops adds
-    one edge i -> i a node. edge_features: names of the groups of features, see `gnnlib.graph.features`.
+    method: a row of `gnnlib.graph.neighbors.METHODS`. radius: the linking length (radius, groups), or that across the
+    line of sight (cylinder). cap: at most so many neighbours a receiver, the nearest; None for all. k: neighbours of
+    each receiver; columns: columns or expressions in whose standardised space they are near, none for space itself.
+    along: how far a cylinder reaches each way along line_of_sight. shape: of a group. edges: path of an edge list,
+    edge_ids: what it names. direction, of methods whose edges may go one way only: "directed" as found, "symmetric"
+    with every edge both ways, "mutual" only where found both ways. periodic None or True: along the periodic axes
+    of the catalog. self_loops adds one edge i -> i a node. edge_features: groups of features, see
+    `gnnlib.graph.features`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["radius", "knn"] = "radius"
+    method: Literal["radius", "knn", "cylinder", "delaunay", "groups", "edge_list"] = "radius"
     radius: float | None = None
+    cap: int | None = None
     k: int | None = None
+    columns: tuple[str, ...] = ()
+    along: float | None = None
+    line_of_sight: Literal["x", "y", "z", "radial"] = "z"
+    shape: Literal["clique", "star"] = "clique"
+    edges: str | None = None
+    edge_ids: Literal["row_ids", "indices"] = "row_ids"
+    direction: Literal["directed", "symmetric", "mutual"] = "directed"
     periodic: bool | None = None
     self_loops: bool = False
     edge_features: tuple[EdgeFeature, ...] = ("length", "cosines", "relative_velocity")
@@ -39,8 +52,8 @@ class Graph:
 
     positions: [N, 3] float64 in length_unit. edge_index: [2, M] int64, sorted by receiver (row 1). separations: [M, 3]
     float64, source minus receiver, minimum image. lengths: [M] float64. edge_features: [M, D] float32 with
-    edge_feature_names (D). row_ids: [N]. box: [3] or None (None = open). truncated: True only where a cap removed
-    edges; no method here has one. notes: sentences for the reader, such as why an edge feature was left out.
+    edge_feature_names (D). row_ids: [N]. box: [3] sides, 0 where an axis is open, or None where all are. truncated:
+    True only where a cap removed edges. notes: sentences for the reader, such as what a cap removed.
     """
 
     positions: np.ndarray

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from gnnlib.graph.graph import Graph, GraphSpec
-from gnnlib.graph.neighbors import find
+from gnnlib.graph.neighbors import Neighbors, find
 
 BOX = np.array([10.0, 7.0, 13.0])
+BOXES = (None, BOX, BOX * [1, 1, 0], BOX * [0, 0, 1])  # 0: that axis is open
 
 
 def points(kind: str, n: int, seed: int = 0) -> np.ndarray:
@@ -51,15 +52,21 @@ def point_sets(draw: st.DrawFn, smallest: int = 1, kinds: tuple[str, ...] = ANYW
 
 
 def lengths_between(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
-    """Length [N, N] between every two points, by trying all images."""
+    """Length [N, N] between every two points."""
+    return np.sqrt(squares_between(positions, box))
+
+
+def squares_between(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
+    """Squared length [N, N] between every two points of any number of dimensions, the shorter way round."""
     squared = np.zeros((len(positions), len(positions)))
-    for axis in range(3):
-        along = positions[:, axis] if box is None else np.mod(positions[:, axis], box[axis])
+    for axis in range(positions.shape[1]):
+        wraps = box is not None and box[axis] > 0
+        along = np.mod(positions[:, axis], box[axis]) if wraps else positions[:, axis]
         apart = np.abs(along[None] - along[:, None])
-        if box is not None:
+        if wraps:
             apart = np.minimum(apart, np.abs(apart - box[axis]))
         squared = squared + apart * apart
-    return np.sqrt(squared)
+    return squared
 
 
 def every_pair_within(positions: np.ndarray, radius: float, box: np.ndarray | None) -> set[tuple[int, int]]:
@@ -71,9 +78,9 @@ def every_pair_within(positions: np.ndarray, radius: float, box: np.ndarray | No
 
 def nearest_of_each(positions: np.ndarray, k: int, box: np.ndarray | None) -> np.ndarray:
     """The k nearest others of each point [N, k], nearest first, equal lengths in the order of the rows."""
-    lengths = lengths_between(positions, box)
-    np.fill_diagonal(lengths, np.inf)
-    return np.argsort(lengths, axis=1, kind="stable")[:, :k]
+    squares = squares_between(positions, box)
+    np.fill_diagonal(squares, np.inf)
+    return np.argsort(squares, axis=1, kind="stable")[:, :k]
 
 
 def pairs(edge_index: np.ndarray) -> set[tuple[int, int]]:
@@ -81,6 +88,26 @@ def pairs(edge_index: np.ndarray) -> set[tuple[int, int]]:
     found = list(zip(*edge_index, strict=True))
     assert len(found) == len(set(found))
     return set(found)
+
+
+def both_ways(half: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    return half | {(j, i) for i, j in half}
+
+
+def check_contract(found: Neighbors, positions: np.ndarray, box: np.ndarray | None) -> None:
+    """What every method promises: order, types, and separations that lead from the receiver to the source."""
+    source, receiver = found.edge_index
+    assert found.edge_index.dtype == np.int64
+    assert found.separations.shape == (len(source), 3)
+    assert found.separations.dtype == found.lengths.dtype == np.float64
+    assert np.array_equal(np.lexsort((source, found.lengths, receiver)), np.arange(len(source)))
+    assert np.allclose(np.linalg.norm(found.separations, axis=1), found.lengths, rtol=1e-12, atol=0)
+    apart = positions[source] - positions[receiver] - found.separations
+    if box is not None:
+        sides = np.where(box > 0, box, np.inf)
+        assert np.all(np.abs(found.separations) <= sides / 2 * (1 + 1e-12))
+        apart -= box * np.rint(apart / sides)
+    assert np.allclose(apart, 0, atol=1e-9)
 
 
 def graph_of(positions: np.ndarray, spec: GraphSpec, box: np.ndarray | None = None) -> Graph:

@@ -13,8 +13,13 @@ from gnnlib.graph import GraphSpec, Neighbors, edge_features, find
 
 from .point_sets import BOX, graph_of, points
 
-ALL = ("length", "cosines", "relative_velocity")
-COLUMNS = ("length", "cos_receiver", "cos_source", "velocity_along", "velocity_across")
+ALL = ("length", "cosines", "relative_velocity", "velocity_space", "mass_ratio", "radial_basis")
+COLUMNS = (
+    *("length", "cos_receiver", "cos_source", "velocity_along", "velocity_across"),
+    *("velocity_difference", "velocity_cos_receiver", "velocity_cos_source", "mass_ratio"),
+    *(f"basis_{n}" for n in range(8)),
+)
+SCALES = np.array([1, 1, 1, 300, 300, 300, 1, 1, 1] + [1] * 8)
 SPECS = [GraphSpec(radius=1.6), GraphSpec(method="knn", k=4), GraphSpec(radius=1.6, self_loops=True)]
 
 
@@ -22,9 +27,20 @@ def velocities_of(n: int) -> np.ndarray:
     return np.random.default_rng(9).normal(0, 300, (n, 3))
 
 
-def features_by_pair(positions: np.ndarray, velocities: np.ndarray, spec: GraphSpec, box: np.ndarray | None) -> dict:
+def masses_of(n: int) -> np.ndarray:
+    return np.random.default_rng(10).uniform(9, 14, n)
+
+
+def features_by_pair(
+    positions: np.ndarray,
+    velocities: np.ndarray,
+    spec: GraphSpec,
+    box: np.ndarray | None,
+    masses: np.ndarray | None = None,
+) -> dict:
     found = find(positions, spec, box)
-    features, names = edge_features(found, velocities, ALL)
+    masses = masses_of(len(positions)) if masses is None else masses
+    features, names = edge_features(found, velocities, ALL, masses)
     assert names == COLUMNS
     return dict(zip(zip(*found.edge_index.tolist(), strict=True), features, strict=True))
 
@@ -32,30 +48,39 @@ def features_by_pair(positions: np.ndarray, velocities: np.ndarray, spec: GraphS
 def assert_same(one: dict, other: dict) -> None:
     assert one.keys() == other.keys()
     for pair, values in one.items():
-        assert np.allclose(values, other[pair], rtol=1e-6, atol=1e-6 * np.array([1, 1, 1, 300, 300])), pair
+        assert np.allclose(values, other[pair], rtol=1e-6, atol=1e-6 * SCALES), pair
 
 
-def plain_features(found: Neighbors, velocities: np.ndarray) -> np.ndarray:
+def plain_features(found: Neighbors, velocities: np.ndarray, masses: np.ndarray, reach: float) -> np.ndarray:
     """The definitions, edge by edge."""
-    neighbours: dict[int, list[np.ndarray]] = {}
-    for source, receiver, separation in zip(*found.edge_index, found.separations, strict=True):
+    edges = list(zip(*found.edge_index.tolist(), found.separations, strict=True))
+    around: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for source, receiver, separation in edges:
         if source != receiver:
-            neighbours.setdefault(receiver, []).append(separation)
+            around.setdefault(receiver, []).append((source, separation))
+
+    def looks(node: int, in_space: bool) -> np.ndarray:
+        vectors = [r if in_space else velocities[other] - velocities[node] for other, r in around.get(node, [])]
+        mean = np.mean(vectors, axis=0) if vectors else np.zeros(3)
+        size = np.linalg.norm(mean)
+        return mean / size if size > 0 else mean
+
     rows = []
-    for source, receiver, separation in zip(*found.edge_index, found.separations, strict=True):
+    for source, receiver, separation in edges:
         if source == receiver:
-            rows.append([0.0] * 5)
+            rows.append([0.0] * len(COLUMNS))
             continue
         length = np.sqrt(separation @ separation)
         unit = separation / length
-        cosines = []
-        for node in (receiver, source):
-            centroid = np.mean(neighbours[node], axis=0) if node in neighbours else np.zeros(3)
-            size = np.linalg.norm(centroid)
-            cosines.append(unit @ centroid / size if size > 0 else 0.0)
         difference = velocities[source] - velocities[receiver]
-        along = difference @ unit
-        rows.append([length, *cosines, along, np.sqrt(difference @ difference - along**2)])
+        along, speed = difference @ unit, np.linalg.norm(difference)
+        rows.append(
+            [length, unit @ looks(receiver, True), unit @ looks(source, True)]
+            + [along, np.sqrt(max(speed**2 - along**2, 0)), speed]
+            + [difference @ looks(node, False) / speed for node in (receiver, source)]
+            + [masses[source] - masses[receiver]]
+            + [np.exp(-((length / reach - n / 7) ** 2) / (2 * (1 / 7) ** 2)) for n in range(8)]
+        )
     return np.array(rows)
 
 
@@ -64,9 +89,10 @@ def plain_features(found: Neighbors, velocities: np.ndarray) -> np.ndarray:
 def test_features_follow_their_definitions(spec: GraphSpec, box: np.ndarray | None) -> None:
     positions, velocities = points("clustered", 150), velocities_of(150)
     found = find(positions, spec, box)
-    features, names = edge_features(found, velocities, ALL)
+    masses, reach = masses_of(150), spec.radius or found.lengths.max()
+    features, names = edge_features(found, velocities, ALL, masses, spec.radius)
     assert features.dtype == np.float32 and names == COLUMNS
-    assert np.allclose(features, plain_features(found, velocities), rtol=1e-5, atol=1e-4)
+    assert np.allclose(features, plain_features(found, velocities, masses, reach), rtol=1e-5, atol=1e-4)
 
 
 def test_a_right_angle_by_hand() -> None:
@@ -75,9 +101,12 @@ def test_a_right_angle_by_hand() -> None:
     velocities = np.array([[0.0, 0, 0], [3, 4, 0], [0, -2, 0]])
     by_pair = features_by_pair(positions, velocities, GraphSpec(radius=1.1), None)
     half = np.sqrt(0.5)  # 0 looks along the diagonal, 1 and 2 straight at 0
-    assert np.allclose(by_pair[1, 0], [1, half, -1, 3, 4])
-    assert np.allclose(by_pair[0, 1], [1, 1, -half, 3, 4])
-    assert np.allclose(by_pair[2, 0], [1, half, -1, -2, 0])
+    assert np.allclose(by_pair[1, 0][:5], [1, half, -1, 3, 4])
+    assert np.allclose(by_pair[0, 1][:5], [1, 1, -half, 3, 4])
+    assert np.allclose(by_pair[2, 0][:5], [1, half, -1, -2, 0])
+    # 0 sees the others move by (3, 4) and (0, -2): on the mean by (3, 2) / 2; they see it move away from them
+    assert np.allclose(by_pair[1, 0][5:8], [5, (3 * 3 + 4 * 2) / 5 / np.sqrt(13), -1])
+    assert np.allclose(by_pair[2, 0][5:8], [2, -2 / np.sqrt(13), -1])
 
 
 def test_neighbours_that_balance_have_no_direction() -> None:
@@ -89,7 +118,8 @@ def test_neighbours_that_balance_have_no_direction() -> None:
 
 def test_coincident_nodes_have_no_direction_and_all_velocity_across() -> None:
     by_pair = features_by_pair(np.ones((2, 3)), np.array([[0.0, 0, 0], [3, 4, 0]]), GraphSpec(radius=1.0), None)
-    assert np.allclose(by_pair[0, 1], [0, 0, 0, 0, 5])
+    assert np.allclose(by_pair[0, 1][:8], [0, 0, 0, 0, 5, 5, 1, -1])
+    assert by_pair[0, 1][9] == 1  # the radial basis at no length
 
 
 def test_self_loops_have_zeros_and_do_not_move_the_centroid() -> None:
@@ -97,7 +127,7 @@ def test_self_loops_have_zeros_and_do_not_move_the_centroid() -> None:
     plain = features_by_pair(positions, velocities, GraphSpec(radius=1.8), BOX)
     looped = features_by_pair(positions, velocities, GraphSpec(radius=1.8, self_loops=True), BOX)
     for (source, receiver), values in looped.items():
-        assert np.array_equal(values, plain[source, receiver] if source != receiver else np.zeros(5))
+        assert np.array_equal(values, plain[source, receiver] if source != receiver else np.zeros(len(COLUMNS)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -130,14 +160,17 @@ def test_features_follow_a_permutation_of_the_rows(spec: GraphSpec) -> None:
     positions, velocities = points("clustered", 150), velocities_of(150)
     order = np.random.default_rng(4).permutation(150)
     here = features_by_pair(positions, velocities, spec, BOX)
-    there = features_by_pair(positions[order], velocities[order], spec, BOX)
+    there = features_by_pair(positions[order], velocities[order], spec, BOX, masses_of(150)[order])
     assert_same(here, {(order[source], order[receiver]): values for (source, receiver), values in there.items()})
 
 
-def test_reversing_an_edge_swaps_the_cosines_and_keeps_the_rest() -> None:
+def test_reversing_an_edge_swaps_the_cosines_turns_the_mass_ratio_and_keeps_the_rest() -> None:
     by_pair = features_by_pair(points("uniform", 100), velocities_of(100), GraphSpec(radius=1.8), BOX)
-    for (source, receiver), (length, receiving, sending, along, across) in by_pair.items():
-        assert np.allclose(by_pair[receiver, source], [length, -sending, -receiving, along, across], atol=1e-3)
+    for (source, receiver), here in by_pair.items():
+        expected = here.copy()
+        expected[[1, 2, 6, 7]] = -here[[2, 1, 7, 6]]
+        expected[8] = -here[8]
+        assert np.allclose(by_pair[receiver, source], expected, atol=1e-3)
 
 
 def test_features_come_in_the_order_asked_for_and_none_is_fine() -> None:
@@ -153,23 +186,30 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     from gnnlib.graph import features
 
     found, velocities = find(points("uniform", 100), GraphSpec(radius=2.0), BOX), velocities_of(100)
-    whole, _ = edge_features(found, velocities, ALL)
+    masses = masses_of(100)
+    whole, _ = edge_features(found, velocities, ALL, masses)
     monkeypatch.setattr(features, "CHUNK", 7)
-    assert np.array_equal(edge_features(found, velocities, ALL)[0], whole)
+    assert np.array_equal(edge_features(found, velocities, ALL, masses)[0], whole)
 
 
 def test_a_graph_without_edges_has_no_rows_of_features() -> None:
     found = find(points("uniform", 5), GraphSpec(radius=1e-6), BOX)
-    assert edge_features(found, velocities_of(5), ALL)[0].shape == (0, 5)
+    assert edge_features(found, velocities_of(5), ALL, masses_of(5))[0].shape == (0, len(COLUMNS))
 
 
-def test_absent_or_missing_velocities_are_refused() -> None:
+def test_absent_or_missing_velocities_and_masses_are_refused() -> None:
     found, velocities = find(points("uniform", 50), GraphSpec(radius=2.0), BOX), velocities_of(50)
-    with pytest.raises(InputError, match="no velocity columns"):
+    with pytest.raises(InputError, match="no velocity column;"):
         edge_features(found, None, ALL)
-    velocities[3, 0] = np.nan
-    with pytest.raises(InputError, match="1 of 50 rows have a missing or infinite velocity"):
+    masses = masses_of(50)
+    with pytest.raises(InputError, match="'mass_ratio' needs masses and the catalog has no mass column;"):
         edge_features(found, velocities, ALL)
+    masses[[1, 2]] = -np.inf
+    with pytest.raises(InputError, match="2 of 50 rows have a missing or infinite mass"):
+        edge_features(found, velocities, ALL, masses)
+    velocities[3, 0] = np.nan
+    with pytest.raises(InputError, match=r"1 of 50 rows have a missing or infinite velocity.*'velocity_space'"):
+        edge_features(found, velocities, ("velocity_space",))
 
 
 def test_a_subgraph_keeps_the_features_of_the_whole_graph() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,27 +16,23 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
-from gnnlib.graph import GraphSpec, Neighbors, compiled, find, neighbors
+from gnnlib.graph import GraphSpec, compiled, edges, find
 
-from .point_sets import ANYWHERE, BOX, INSIDE, every_pair_within, nearest_of_each, pairs, point_sets, points
+from .point_sets import (
+    ANYWHERE,
+    BOX,
+    BOXES,
+    INSIDE,
+    check_contract,
+    every_pair_within,
+    nearest_of_each,
+    pairs,
+    point_sets,
+    points,
+)
 
 RADII = st.one_of(st.floats(0.01, 3.5), st.integers(1, 28).map(lambda eighths: eighths / 8))
 COMMON = settings(max_examples=150, deadline=None)
-
-
-def check_contract(found: Neighbors, positions: np.ndarray, box: np.ndarray | None) -> None:
-    """What every method promises: order, types, and separations that lead from the receiver to the source."""
-    source, receiver = found.edge_index
-    assert found.edge_index.dtype == np.int64
-    assert found.separations.shape == (len(source), 3)
-    assert found.separations.dtype == found.lengths.dtype == np.float64
-    assert np.array_equal(np.lexsort((source, found.lengths, receiver)), np.arange(len(source)))
-    assert np.allclose(np.linalg.norm(found.separations, axis=1), found.lengths, rtol=1e-12, atol=0)
-    apart = positions[source] - positions[receiver] - found.separations
-    if box is not None:
-        assert np.all(np.abs(found.separations) <= box / 2 * (1 + 1e-12))
-        apart -= box * np.rint(apart / box)
-    assert np.allclose(apart, 0, atol=1e-9)
 
 
 # Radius
@@ -48,13 +47,13 @@ def test_an_open_radius_graph_joins_exactly_the_pairs_within_the_radius(position
 
 
 @COMMON
-@given(point_sets(kinds=(*INSIDE, "far away")), RADII)
-def test_a_periodic_radius_graph_joins_exactly_the_pairs_within_the_radius_across_every_face(
-    positions: np.ndarray, radius: float
+@given(point_sets(kinds=(*INSIDE, "far away")), RADII, st.sampled_from(BOXES[1:]))
+def test_a_periodic_radius_graph_joins_exactly_the_pairs_within_the_radius_across_every_periodic_face(
+    positions: np.ndarray, radius: float, box: np.ndarray
 ) -> None:
-    found = find(positions, GraphSpec(radius=radius), BOX)
-    assert pairs(found.edge_index) == every_pair_within(positions, radius, BOX)
-    check_contract(found, positions, BOX)
+    found = find(positions, GraphSpec(radius=radius), box)
+    assert pairs(found.edge_index) == every_pair_within(positions, radius, box)
+    check_contract(found, positions, box)
 
 
 @pytest.mark.parametrize("kind", ANYWHERE)
@@ -70,9 +69,19 @@ def test_a_large_open_radius_graph_has_the_edges_of_a_kd_tree(kind: str, radius:
 @pytest.mark.parametrize(("radius", "n"), [(0.05, 6_000), (0.4, 6_000), (1.5, 1_500)])
 def test_a_large_periodic_radius_graph_has_the_edges_of_a_kd_tree(kind: str, radius: float, n: int) -> None:
     positions = points(kind, n)
-    found = find(positions, GraphSpec(radius=radius), BOX)
-    reference = cKDTree(positions, boxsize=BOX).query_pairs(radius, output_type="ndarray")
-    assert same_edges(found.edge_index, reference, len(positions))
+    for box in BOXES[1:]:
+        found = find(positions, GraphSpec(radius=radius), box)
+        reference = cKDTree(positions, boxsize=box).query_pairs(radius, output_type="ndarray")
+        assert same_edges(found.edge_index, reference, len(positions))
+
+
+def test_an_open_axis_reaches_as_far_as_the_points_and_sets_no_limit_to_the_radius() -> None:
+    positions = points("uniform", 300) + np.array([0, 0, 1]) * np.linspace(-500, 500, 300)[:, None]
+    box = BOX * [1, 0, 0]
+    found = find(positions, GraphSpec(radius=4.9), box)
+    assert pairs(found.edge_index) == every_pair_within(positions, 4.9, box)
+    with pytest.raises(InputError, match="half the shortest periodic side of the box, 5"):
+        find(positions, GraphSpec(radius=5.1), box)
 
 
 def same_edges(edge_index: np.ndarray, half: np.ndarray, n: int) -> bool:
@@ -198,12 +207,12 @@ def test_absurd_scales_neither_crash_nor_hang(scale: float, radius: float) -> No
 
 
 @COMMON
-@given(point_sets(smallest=2), st.integers(1, 12), st.booleans())
+@given(point_sets(smallest=2), st.integers(1, 12), st.sampled_from(BOXES))
 def test_knn_gives_each_receiver_its_nearest_others_with_ties_by_row(
-    positions: np.ndarray, k: int, periodic: bool
+    positions: np.ndarray, k: int, box: np.ndarray | None
 ) -> None:
-    k, box = min(k, len(positions) - 1), BOX if periodic else None
-    if periodic:
+    k = min(k, len(positions) - 1)
+    if box is not None:
         positions = np.mod(positions, BOX)
     found = find(positions, GraphSpec(method="knn", k=k), box)
     source, receiver = found.edge_index
@@ -280,6 +289,25 @@ def test_compiled_functions_work_where_no_folder_may_be_written(monkeypatch: pyt
     assert compiled.compiled(lambda x: x + 1)(1) == 2
 
 
+def test_machine_code_on_disk_belongs_to_all_the_sources_of_the_package(tmp_path: Path) -> None:
+    """A function in one file calls those of others; a change in any of them must compile it anew."""
+    package = tmp_path / "kernels"
+    package.mkdir()
+    shutil.copy(compiled.__file__, package / "compiled.py")
+    (package / "__init__.py").touch()
+    (package / "outer.py").write_text(
+        "from kernels.compiled import compiled\nfrom kernels.inner import inner\n\n"
+        "@compiled\ndef outer():\n    return inner()\n"
+    )
+    for answer in (1, 22):
+        (package / "inner.py").write_text(
+            f"from kernels.compiled import compiled\n\n@compiled\ndef inner():\n    return {answer}\n"
+        )
+        command = [sys.executable, "-c", "from kernels.outer import outer; print(outer())"]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert int(said) == answer
+
+
 # Errors
 
 
@@ -291,11 +319,12 @@ def test_compiled_functions_work_where_no_folder_may_be_written(monkeypatch: pyt
         (GraphSpec(radius=-2.5), None, "positive number, not -2.5"),
         (GraphSpec(radius=float("nan")), None, "positive number, not nan"),
         (GraphSpec(radius=float("inf")), None, "positive number, not inf"),
-        (GraphSpec(radius=3.6), BOX, "over half the shortest side of the periodic box, 3.5"),
+        (GraphSpec(radius=3.6), BOX, "over half the shortest periodic side of the box, 3.5"),
         (GraphSpec(radius=1.0, periodic=True), None, "needs a box"),
-        (GraphSpec(radius=1.0), np.array([10.0, 0, 10]), "three positive side lengths"),
-        (GraphSpec(radius=1.0), np.array([10.0, np.nan, 10]), "three positive side lengths"),
-        (GraphSpec(radius=1.0), np.array([10.0, 10]), "three positive side lengths"),
+        (GraphSpec(radius=1.0), np.zeros(3), "three side lengths"),
+        (GraphSpec(radius=1.0), np.array([10.0, -1, 10]), "three side lengths"),
+        (GraphSpec(radius=1.0), np.array([10.0, np.nan, 10]), "three side lengths"),
+        (GraphSpec(radius=1.0), np.array([10.0, 10]), "three side lengths"),
         (GraphSpec(radius=1.0), np.array([10.0, 5.0, 13.0]), "along axis y, more than the box side 5"),
         (GraphSpec(method="knn", k=None), None, "k of at least 1, not None"),
         (GraphSpec(method="knn", k=0), None, "k of at least 1, not 0"),
@@ -337,6 +366,6 @@ def test_a_graph_somewhat_too_large_is_refused_with_its_exact_size(
 ) -> None:
     positions = points("uniform", 100)
     size = len(find(positions, spec, None).lengths)
-    monkeypatch.setattr(neighbors, "MAX_EDGES", size - 1)
+    monkeypatch.setattr(edges, "MAX_EDGES", size - 1)
     with pytest.raises(InputError, match=f"would have {size:,} edges"):
         find(positions, spec, None)
