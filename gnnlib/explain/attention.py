@@ -14,6 +14,7 @@ import pandas as pd
 
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
+from gnnlib.graph.space import periodic_sides
 from gnnlib.training.run import Run
 
 ALL_HEADS = "mean"  # in place of a head's name: the mean over layers and heads
@@ -122,7 +123,5 @@ def _separations(table: pd.DataFrame, catalog: Catalog) -> np.ndarray:
         raise InputError("The run's row ids are not in this catalog; open the catalog that the run was trained on.")
     positions = catalog.positions()
     separation = positions[source] - positions[receiver]
-    if catalog.box is not None and catalog.periodic:
-        side = np.where(catalog.box > 0, catalog.box, np.inf)
-        separation -= np.where(np.isfinite(side), side, 0.0) * np.round(separation / side)
-    return separation
+    box = catalog.periodic_box
+    return separation if box is None else separation - box * np.round(separation / periodic_sides(box))

@@ -62,9 +62,10 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
     write_json(run.folder / "environment.json", _environment(data, describe(device)))
     for warning in data.warnings:
         log(f"Warning: {warning}")
+    width = f"{data.steps} along the edges" if data.steps else f"{data.buffer:.4g} {data.graph.length_unit}".strip()
     log(
         f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds ({spec.split}), "
-        f"buffer {f'{data.buffer:.4g} {data.graph.length_unit}'.strip()}; {spec.model.name} on {describe(device)}."
+        f"buffer {width}; {spec.model.name} on {describe(device)}."
     )
     training = _Training(run, data, device, should_stop)
     for number in range(spec.folds):
@@ -210,6 +211,7 @@ class _Training:
             "dropped": data.dropped,
             "warnings": data.warnings,
             "buffer": data.buffer,
+            "buffer_steps": data.steps,
             "length_unit": data.graph.length_unit,
             "graph": summarize(data.graph),
             "device": describe(self.device),

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gnnlib.catalog.expressions import evaluate, names_in
+from gnnlib.catalog.derived import origins
+from gnnlib.catalog.expressions import evaluate
 from gnnlib.catalog.read import read_catalog
+from gnnlib.catalog.space import places
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
-from gnnlib.graph.build import build_graph
+from gnnlib.graph.build import build_graph, reach
+from gnnlib.graph.features import GROUPS
 from gnnlib.graph.graph import Graph
 from gnnlib.training.spec import RunSpec
 from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
 
-LONG_EDGE = 0.99  # k-NN graphs: the quantile of the edge length that stands for the reach of one layer
 LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffer is worth a warning
 
 
@@ -27,8 +29,9 @@ class TrainingData:
     """A specification made concrete.
 
     catalog: the rows that are used. features: [N, F] float64. target: [N] float64. graph: over all used rows. folds:
-    masks over the same rows. buffer: in the catalog's length unit. central: [N] bool or None. dropped: expression ->
-    rows left out because its value was not finite. warnings: sentences for the reader.
+    masks over the same rows. buffer: in the catalog's length unit; steps: the same along the edges, for graphs whose
+    edges have no longest length. central: [N] bool or None. dropped: expression -> rows left out because its value was
+    not finite. warnings: sentences for the reader.
     """
 
     spec: RunSpec
@@ -38,6 +41,7 @@ class TrainingData:
     graph: Graph
     folds: list[Fold]
     buffer: float
+    steps: int
     central: np.ndarray | None
     dropped: dict[str, int]
     warnings: tuple[str, ...]
@@ -78,20 +82,32 @@ def prepare(spec: RunSpec) -> TrainingData:
                 f"from it; choose another column."
             )
 
+    if dropped and spec.graph.method == "edge_list" and spec.graph.edge_ids == "indices":
+        raise InputError(
+            f"The edge list counts rows, but {len(catalog) - n_used} of {len(catalog)} rows are left out, so its "
+            "numbers would mean other rows; name row ids in it, or cut these rows before."
+        )
     groups = _groups(spec, catalog)
     central = _central(spec, catalog)
     catalog = catalog.take(usable)
     graph = build_graph(catalog, spec.graph)
-    buffer = _buffer(spec, graph)
-    folds = make_folds(graph.positions, graph.box, spec, None if groups is None else groups[usable], buffer)
+    buffer, steps = _buffer(spec)
+    used_groups = None if groups is None else groups[usable]
+    folds = make_folds(graph.positions, graph.box, spec, used_groups, buffer, steps, graph.edge_index)
     warnings += graph.notes
     if graph.n_edges == 0:
         warnings.append("The graph has no edges, so every object is predicted from its own features alone.")
     worst = max(float(fold.buffer.sum() / (~fold.test).sum()) for fold in folds)
     if worst > LARGE_BUFFER:
+        width = f"{steps} step{'s' * (steps > 1)} along the edges" if steps else f"{buffer:.4g}"
         warnings.append(
-            f"The buffer of {buffer:.4g} takes {worst:.0%} of the rows of a fold from the training; a smaller buffer, "
+            f"The buffer of {width} takes {worst:.0%} of the rows of a fold from the training; a smaller buffer, "
             f"less depth or a shorter linking length leaves more."
+        )
+    if spec.buffer is None and spec.split in ("slabs", "blocks") and spec.graph.columns:
+        warnings.append(
+            "Neighbours in the space of columns lie anywhere, so there is no buffer; edges between test and training "
+            "rows are cut."
         )
     return TrainingData(
         spec=spec,
@@ -101,6 +117,7 @@ def prepare(spec: RunSpec) -> TrainingData:
         graph=graph,
         folds=folds,
         buffer=buffer,
+        steps=steps,
         central=None if central is None else central[usable],
         dropped=dropped,
         warnings=tuple(warnings),
@@ -110,21 +127,41 @@ def prepare(spec: RunSpec) -> TrainingData:
 def _check_names(spec: RunSpec, catalog: Catalog) -> list[str]:
     """Warnings about features that give the target away or tie the model to places; errors where that is certain."""
     warnings = []
+    of_place = places(catalog)
     if len(set(spec.features)) < len(spec.features):
         twice = next(name for name in spec.features if spec.features.count(name) > 1)
         raise InputError(f"The feature '{twice}' is named twice; name it once.")
     if spec.target in spec.features:
         raise InputError(f"The target '{spec.target}' is also a feature; take it out of the features.")
     for name in spec.features:
-        if name in catalog.roles.position:
+        if name in of_place:
             raise InputError(
                 f"The feature '{name}' is a position, which would tie the model to places; the edges carry positions."
             )
-        if shared := sorted(set(names_in(name)) & set(names_in(spec.target))):
+        used = origins(name, catalog)
+        if shared := sorted(used & origins(spec.target, catalog)):
             warnings.append(f"The feature '{name}' uses '{shared[0]}', which the target is made of.")
-        if shared := sorted(set(names_in(name)) & set(catalog.roles.position)):
+        if shared := sorted(used & of_place):
             warnings.append(f"The feature '{name}' uses the position '{shared[0]}', so it depends on the place.")
+    for part, names in _told_by_edges(spec, catalog).items():
+        told: set[str] = set().union(*(origins(name, catalog) for name in names))
+        if shared := sorted(told & origins(spec.target, catalog)):
+            warnings.append(f"{part} '{shared[0]}', which the target is made of, so edges may give it away.")
     return warnings
+
+
+def _told_by_edges(spec: RunSpec, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Columns, besides positions, that edges or their features are made of: the beginning of a sentence -> names."""
+    graph, roles = spec.graph, catalog.roles
+    mass = (roles.mass,) if roles.mass else ()
+    told = {
+        "The neighbours are chosen by": graph.columns if graph.method == "knn" else (),
+        "The heads of the groups are chosen by": mass if (graph.method, graph.shape) == ("groups", "star") else (),
+    }
+    for name in graph.edge_features:
+        needed = {"mass": mass, "velocity": roles.velocity}.get(GROUPS[name].needs, ())
+        told[f"The edge feature '{GROUPS[name].label}' uses"] = needed
+    return told
 
 
 def _numbers(name: str, catalog: Catalog) -> np.ndarray:
@@ -161,15 +198,17 @@ def _central(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
     return values == 1
 
 
-def _buffer(spec: RunSpec, graph: Graph) -> float:
-    """The buffer in the catalog's length unit: as asked for, else what `depth` layers can reach, 0 where folds are
-    not spatial.
+def _buffer(spec: RunSpec) -> tuple[float, int]:
+    """The buffer in the catalog's length unit and in steps along the edges: as asked for, else what `depth` layers can
+    reach.
+
+    Where no edge is longer than a length, that times the depth; else as many steps along the edges. 0 where folds are
+    not spatial, and for neighbours in the space of columns, which nearly all rows are a step away from. Whatever the
+    buffer, no edge joins test and training rows: each part has a graph of its own (`Fold`).
     """
     if spec.buffer is not None:
-        return spec.buffer
-    if spec.split not in ("slabs", "blocks"):
-        return 0.0
-    if spec.graph.method == "radius" and spec.graph.radius is not None:
-        return spec.graph.radius * spec.model.depth
-    lengths = graph.lengths[~graph.self_loop]
-    return float(np.quantile(lengths, LONG_EDGE)) * spec.model.depth if len(lengths) else 0.0
+        return spec.buffer, 0
+    if spec.split not in ("slabs", "blocks") or spec.graph.columns:
+        return 0.0, 0
+    longest = reach(spec.graph)
+    return (0.0, spec.model.depth) if longest is None else (longest * spec.model.depth, 0)

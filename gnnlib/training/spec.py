@@ -17,8 +17,9 @@ class RunSpec(BaseModel):
 
     target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial),
     "group" (whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length
-    unit, None = linking length x depth for spatial splits. batch_size: training rows in a step, at most. central:
-    optional column that is true for centrals. device: "auto", "cpu", "cuda", "mps".
+    unit, None = what `depth` layers reach (linking length x depth, else so many steps along the edges) for spatial
+    splits. batch_size: training rows in a step, at most. central: optional column that is true for centrals. device:
+    "auto", "cpu", "cuda", "mps".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from gnnlib.errors import InputError
+from gnnlib.graph.space import extent, periodic_sides
 from gnnlib.training.spec import RunSpec
 
 ROWS_PER_FOLD = 10  # fewer rows than this a fold cannot be trained, watched and tested
@@ -50,13 +51,16 @@ def make_folds(
     spec: RunSpec,
     groups: np.ndarray | None = None,
     buffer: float = 0.0,
+    steps: int = 0,
+    edge_index: np.ndarray | None = None,
 ) -> list[Fold]:
     """Divide N rows into `spec.folds` folds, every row tested exactly once.
 
-    positions: [N, 3]. box: [3] sides of a periodic box in the same unit, or None. groups: [N] group ids, needed by
-    the split "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows within this distance of
-    any test row are neither trained on nor watched. Raises InputError if there are too few rows or groups, or if the
-    buffer leaves too little.
+    positions: [N, 3]. box: [3] sides in the same unit, 0 where an axis is open, or None where all are. groups: [N]
+    group ids, needed by the split "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows
+    within this distance of any test row are neither trained on nor watched; nor are rows within so many `steps` of one
+    along the edges edge_index [2, M], whichever way these point, for graphs whose edges have no longest length. Raises
+    InputError if there are too few rows or groups, or if the buffer leaves too little.
     """
     n_rows, n_folds = len(positions), spec.folds
     if n_rows < ROWS_PER_FOLD * n_folds:
@@ -80,9 +84,11 @@ def make_folds(
     for number in range(n_folds):
         test = part == number
         near = _within(positions, test, buffer, box)
+        if steps and edge_index is not None:
+            near |= _along_edges(edge_index, test, steps)
         rest = ~test & ~near
         if rest.sum() < ROWS_PER_FOLD:
-            raise _swallowed(positions, box, spec, test, buffer, int(rest.sum()), axis)
+            raise _swallowed(positions, spec, test, buffer, steps, int(rest.sum()), axis)
         if group_of is not None:
             validation = _validation_groups(group_of, rest, rng)
         else:
@@ -96,11 +102,8 @@ def make_folds(
 
 
 def longest_axis(positions: np.ndarray, box: np.ndarray | None) -> int:
-    """The axis that slabs divide: the longest side of the box, or the widest spread of the rows; z where sides are
-    equal.
-    """
-    extent = np.asarray(box) if box is not None else np.ptp(positions, axis=0)
-    return 2 - int(np.argmax(extent[::-1]))
+    """The axis that slabs divide: the longest, by the side of the box or the spread of the rows; z where equal."""
+    return 2 - int(np.argmax(extent(positions, box)[::-1]))
 
 
 def _equal_parts(values: np.ndarray, n_parts: int) -> np.ndarray:
@@ -130,7 +133,7 @@ def _within(positions: np.ndarray, test: np.ndarray, buffer: float, box: np.ndar
     if buffer <= 0:
         return near
     if box is not None:
-        side = np.where(np.asarray(box) > 0, box, np.inf)
+        side = periodic_sides(np.asarray(box))
         positions = np.where(np.isfinite(side), np.mod(positions, side), positions)
         positions = np.where(positions >= side, 0.0, positions)  # mod rounds a tiny negative number up to the side
     tree = cKDTree(positions[test], boxsize=None if box is None else box)
@@ -139,6 +142,15 @@ def _within(positions: np.ndarray, test: np.ndarray, buffer: float, box: np.ndar
     distance, _ = tree.query(positions[others], distance_upper_bound=bound)
     near[others[np.isfinite(distance)]] = True
     return near
+
+
+def _along_edges(edge_index: np.ndarray, test: np.ndarray, steps: int) -> np.ndarray:
+    """[N] bool: rows outside `test` from which at most `steps` edges lead to a test row, or to which from one."""
+    reached = test.copy()
+    for _ in range(steps):
+        touched = reached[edge_index].any(axis=0)
+        reached[edge_index[:, touched]] = True
+    return reached & ~test
 
 
 def _group_codes(groups: np.ndarray | None, spec: RunSpec) -> np.ndarray:
@@ -194,14 +206,14 @@ def _validation_groups(group_of: np.ndarray, rest: np.ndarray, rng: np.random.Ge
 
 
 def _swallowed(
-    positions: np.ndarray,
-    box: np.ndarray | None,
-    spec: RunSpec,
-    test: np.ndarray,
-    buffer: float,
-    left: int,
-    axis: int,
+    positions: np.ndarray, spec: RunSpec, test: np.ndarray, buffer: float, steps: int, left: int, axis: int
 ) -> InputError:
+    if steps:
+        return InputError(
+            f"All but {left} of {len(positions)} rows are tested or within {steps} step{'s' * (steps > 1)} of a test "
+            "row along the edges, too few to train on; use less depth, fewer neighbours, or a buffer of 0, which cuts "
+            "the edges between test and training rows."
+        )
     if buffer <= 0:
         return InputError(
             f"A fold of the split '{spec.split}' leaves {left} rows to train on and needs {ROWS_PER_FOLD}; "

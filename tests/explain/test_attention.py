@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,11 +74,13 @@ def test_separations_take_the_shorter_way_through_the_periodic_face(run):
     frame = pd.DataFrame({"x": x, "y": 5.0, "z": 5.0})
     columns = {name: Column(name, "Mpc") for name in frame}
     roles, spec = Roles(position=("x", "y", "z")), CatalogSpec(path="sample")
-    catalog = Catalog(frame, columns, roles, ids, spec, "test", np.full(3, 10.0), True, "Mpc")
+    catalog = Catalog(frame, columns, roles, ids, spec, "test", np.full(3, 10.0), (True, False, False), "Mpc")
     edges = attention.node_edges(run, 104, catalog)
     np.testing.assert_allclose(edges[["separation_x", "separation_y", "separation_z"]], [[1.0, 0.0, 0.0]] * 5)
     with pytest.raises(InputError, match="row ids are not in this catalog"):
         attention.node_edges(run, 104, catalog.take(ids < 200))
+    open_along_x = replace(catalog, periodic_axes=(False, True, True))
+    np.testing.assert_allclose(attention.node_edges(run, 104, open_along_x)["separation_x"], -9.0)
 
 
 def test_attention_that_falls_with_length_is_seen_by_separation():

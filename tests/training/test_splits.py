@@ -100,6 +100,7 @@ def test_slabs_lie_along_the_longest_axis_with_equal_counts():
     assert all(a[1] < b[0] for a, b in itertools.pairwise(edges))
     assert longest_axis(positions, np.array([50.0, 30.0, 30.0])) == 0
     assert longest_axis(positions, np.array([30.0, 30.0, 30.0])) == 2
+    assert longest_axis(np.outer([0.0, 40.0], [0, 1, 0]), np.array([30.0, 0.0, 30.0])) == 1  # y is open and 40 wide
 
 
 def test_a_periodic_buffer_reaches_across_the_face():
