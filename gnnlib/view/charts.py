@@ -19,6 +19,7 @@ COOL = "#4f8fd0"
 GREEN = "#3f9f79"
 ROSE = "#c9615a"
 MUTED = "#8592a6"
+FAINT = "#9aa3b0"  # what a cut took away
 CYCLE = (ACCENT, COOL, GREEN, "#a876c0", ROSE, "#3ba3b3", "#b8a13a", MUTED)
 # Dark to luminous without reaching the white of paper or the black of the sky at either end.
 GLOW = ((0.0, "#3b3f8f"), (0.3, "#8a4a86"), (0.6, "#cf6a5a"), (0.85, "#e9a23f"), (1.0, "#f0cf6a"))
@@ -47,32 +48,52 @@ def _quiet(figure: go.Figure, height: int, legend: bool = False) -> None:
         update(automargin=True, zeroline=False, title_standoff=6, exponentformat="power")
 
 
-def histogram(values: np.ndarray, label: str, log: bool = False, bins: int = 60) -> go.Figure:
-    """Counts of one column; non-finite values are left out, and with `log` also those that have no logarithm."""
+def histogram(
+    values: np.ndarray, label: str, log: bool = False, bins: int = 60, kept: np.ndarray | None = None
+) -> go.Figure:
+    """Counts of one column; non-finite values are left out, and with `log` also those that have no logarithm.
+
+    kept: [N] bool, the rows that a cut keeps; the others stand in grey on top of them.
+    """
     numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
     if log:
-        numbers = np.log10(numbers[numbers > 0])
+        with np.errstate(all="ignore"):
+            numbers = np.log10(numbers)
+    finite = np.isfinite(numbers)
+    numbers = numbers[finite]
     figure = _figure()
     if numbers.size:
-        counts, edges = np.histogram(numbers, bins=bins)
-        figure.add_bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=counts,
-            width=np.diff(edges),
-            marker={"color": ACCENT, "line": {"width": 0}},
-            hovertemplate="%{x:.4g}: %{y:,} objects<extra></extra>",
-        )
+        edges = np.histogram_bin_edges(numbers, bins=bins)
+        parts = [("kept", ACCENT, numbers)]
+        if kept is not None and not kept.all():
+            parts = [("kept", ACCENT, numbers[kept[finite]]), ("cut away", FAINT, numbers[~kept[finite]])]
+        for name, colour, part in parts:
+            figure.add_bar(
+                x=(edges[:-1] + edges[1:]) / 2,
+                y=np.histogram(part, bins=edges)[0],
+                width=np.diff(edges),
+                name=name,
+                marker={"color": colour, "line": {"width": 0}},
+                hovertemplate="%{x:.4g}: %{y:,} objects" + (f" {name}" if len(parts) > 1 else "") + "<extra></extra>",
+            )
+        figure.update_layout(barmode="stack")
     figure.update_xaxes(title=f"log₁₀ {label}" if log else label)
     figure.update_yaxes(title="objects", tickformat=",")
     return figure
 
 
-def category_counts(values: pd.Series, label: str, most: int = 20) -> go.Figure:
-    """Counts of the most frequent values of a column of words."""
-    counts = values.astype(str).value_counts().head(most)
+def category_counts(values: pd.Series, label: str, most: int = 20, kept: np.ndarray | None = None) -> go.Figure:
+    """Counts of the most frequent values of a column of words; kept as in `histogram`."""
+    words = values.astype(str)
+    names = words.value_counts().head(most).index
     figure = _figure()
-    figure.add_bar(x=counts.index.tolist(), y=counts.to_numpy(), marker={"color": ACCENT})
+    parts = [("kept", ACCENT, words)]
+    if kept is not None and not kept.all():
+        parts = [("kept", ACCENT, words[kept]), ("cut away", FAINT, words[~kept])]
+    for name, colour, part in parts:
+        counts = part.value_counts().reindex(names, fill_value=0).to_numpy()
+        figure.add_bar(x=names.tolist(), y=counts, name=name, marker={"color": colour})
+    figure.update_layout(barmode="stack")
     figure.update_xaxes(title=label, type="category")
     figure.update_yaxes(title="objects", tickformat=",")
     return figure
@@ -105,51 +126,151 @@ def degree_histogram(degrees: np.ndarray) -> go.Figure:
 
 
 def radius_curves(
-    radii: np.ndarray,
-    isolated: np.ndarray,
-    largest: np.ndarray,
-    mean_degree: np.ndarray,
+    curves: Mapping[str, np.ndarray],
     current: float | None,
     unit: str = "Mpc",
+    marks: Mapping[str, float] | None = None,
+    degrees: bool = True,
 ) -> go.Figure:
-    """Isolated fraction, largest component and mean degree at every linking length; the current one is marked."""
-    figure = make_subplots(specs=[[{"secondary_y": True}]])
-    _quiet(figure, HEIGHT, legend=True)
-    hover = "%{x:.3g} " + unit + ": %{y:.3g}"
-    for name, values, colour in (("isolated", isolated, ROSE), ("largest component", largest, ACCENT)):
-        figure.add_scatter(
-            x=radii, y=values, name=name, mode="lines", line={"color": colour, "width": 2}, hovertemplate=hover
-        )
-    figure.add_scatter(
-        x=radii,
-        y=mean_degree,
-        name="mean degree",
-        mode="lines",
-        line={"color": COOL, "width": 1.5, "dash": "dash"},
-        secondary_y=True,
-        hovertemplate=hover,
-    )
+    """What the graph is like at every linking length; the current one is marked.
+
+    curves: as `RadiusSweep.curves` gives them, name -> [R]. Above: isolated fraction and largest component; below,
+    unless `degrees` is False: the mean degree with the band that holds 16 to 84 % of the nodes, on a logarithmic axis.
+    marks: other lengths worth a line, by name.
+    """
+    figure = make_subplots(rows=2 if degrees else 1, cols=1, shared_xaxes=True, vertical_spacing=0.06)
+    _quiet(figure, 400 if degrees else 250, legend=True)
+    radii, hover = curves["radius"], "%{x:.3g} " + unit + ": %{y:.3g}"
+    for name, key, colour in (
+        ("isolated", "isolated_fraction", ROSE),
+        ("largest component", "largest_component_fraction", ACCENT),
+    ):
+        line = {"color": colour, "width": 2}
+        figure.add_scatter(x=radii, y=curves[key], name=name, mode="lines", line=line, hovertemplate=hover)
+    figure.update_yaxes(title="fraction of nodes", range=[0, 1.03], row=1, col=1)
+    if degrees:
+        # On a logarithmic axis a degree of 0 lies below what is shown, so a band that reaches it leaves at the foot.
+        low, mean, high = (np.maximum(curves[key], 1e-3) for key in ("degree_p16", "mean_degree", "degree_p84"))
+        _band(figure, radii, low, mean, high, COOL, row=2, col=1)
+        figure.data[-1].update(name="mean degree, 16–84 % of nodes", showlegend=True, hovertemplate=hover)
+        for trace in figure.data[-3:-1]:
+            trace.showlegend = False
+        top = max(float(np.log10(high[-1:].max(initial=1.0))), 1.0)
+        figure.update_yaxes(title="degree", type="log", range=[-0.5, top + 0.1], dtick=1, row=2, col=1)
+    for level, (name, at) in enumerate((marks or {}).items()):
+        _mark_length(figure, at, f"{name} {at:.3g}", float(radii[-1]), 0.62 - 0.15 * level, "dot")
     if current is not None:
-        figure.add_vline(x=current, line={"color": MUTED, "width": 1.5})
-    figure.update_xaxes(title=f"linking length [{unit}]" if unit else "linking length")
-    figure.update_yaxes(title="fraction of nodes", range=[0, 1.03], secondary_y=False)
-    figure.update_yaxes(title="mean degree", rangemode="tozero", showgrid=False, tickmode="auto", secondary_y=True)
+        _mark_length(figure, current, f"<b>{current:.4g}</b>", float(radii[-1]), 0.77, "solid")
+    figure.update_xaxes(title=f"linking length [{unit}]" if unit else "linking length", row=2 if degrees else 1, col=1)
+    figure.update_xaxes(range=[float(radii[0]), float(radii[-1])])
     return figure
 
 
-def positions(first: np.ndarray, second: np.ndarray, labels: tuple[str, str], most: int = 20_000) -> go.Figure:
-    """A projection of the catalog on two axes, equal scales; at most `most` rows, drawn at random with a fixed seed."""
-    keep = np.flatnonzero(np.isfinite(first) & np.isfinite(second))
-    if keep.size > most:
-        keep = np.sort(np.random.default_rng(0).choice(keep, most, replace=False))
-    figure = _figure(height=360)
-    figure.add_scattergl(
-        x=first[keep],
-        y=second[keep],
-        mode="markers",
-        marker={"size": 2.5 if keep.size > 3000 else 4, "color": ACCENT, "opacity": 0.55},
-        hoverinfo="skip",
+def _mark_length(figure: go.Figure, at: float, text: str, last: float, level: float, dash: str) -> None:
+    """A vertical line through all panels, and what it stands for at a height of the first."""
+    figure.add_shape(
+        type="line", x0=at, x1=at, xref="x", y0=0, y1=1, yref="paper", line={"color": MUTED, "width": 1.6, "dash": dash}
     )
+    right = at > 0.62 * last
+    figure.add_annotation(
+        x=at,
+        y=level,
+        text=text,
+        showarrow=False,
+        xanchor="right" if right else "left",
+        xshift=-5 if right else 5,
+        font={"size": 12},
+    )
+
+
+def pair_correlation(bounds: np.ndarray, xi: np.ndarray, current: float | None, unit: str = "Mpc") -> go.Figure:
+    """1 + xi: pairs over those of a uniform catalog, against separation; both axes logarithmic.
+
+    bounds: [R + 1] of the bins, ascending and positive; xi: [R]. Bins without pairs are left out.
+    """
+    figure = _figure(height=330)
+    there = np.isfinite(xi) & (xi > -1)
+    figure.add_scatter(
+        x=np.sqrt(bounds[:-1] * bounds[1:])[there],
+        y=1 + xi[there],
+        mode="lines+markers",
+        line={"color": ACCENT, "width": 2},
+        marker={"size": 5},
+        hovertemplate="%{x:.3g} " + unit + ": 1 + ξ = %{y:.4g}<extra></extra>",
+    )
+    figure.add_hline(y=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
+    if current:
+        figure.add_vline(x=current, line={"color": MUTED, "width": 1.6})
+    figure.update_xaxes(title=f"separation [{unit}]" if unit else "separation", type="log", dtick="D2")
+    figure.update_yaxes(title="1 + ξ", type="log", dtick=1)
+    return figure
+
+
+def step_memory(radii: np.ndarray, used: np.ndarray, current: float | None, unit: str = "Mpc") -> go.Figure:
+    """Bytes [R] of a training step at each linking length [R]; the current one is marked with its value."""
+    figure = _figure(height=330)
+    gigabytes = np.asarray(used) / 1e9
+    figure.add_scatter(
+        x=radii,
+        y=gigabytes,
+        mode="lines",
+        line={"color": ACCENT, "width": 2},
+        hovertemplate="%{x:.3g} " + unit + ": %{y:.3g} GB<extra></extra>",
+    )
+    if current is not None:
+        figure.add_vline(x=current, line={"color": MUTED, "width": 1.6})
+        now = float(np.interp(current, radii, gigabytes))
+        right = current > 0.62 * float(radii[-1])
+        figure.add_annotation(
+            x=current,
+            y=np.log10(now),
+            text=f"<b>{now:.3g} GB</b>",
+            showarrow=False,
+            xanchor="right" if right else "left",
+            xshift=-6 if right else 6,
+            yshift=12 if right else -12,
+        )
+    figure.update_xaxes(title=f"linking length [{unit}]" if unit else "linking length")
+    figure.update_yaxes(title="GB", type="log", dtick="D2")
+    return figure
+
+
+def positions(
+    first: np.ndarray,
+    second: np.ndarray,
+    labels: tuple[str, str],
+    most: int = 20_000,
+    kept: np.ndarray | None = None,
+    row_ids: Sequence[object] | np.ndarray | None = None,
+    selected: Sequence[object] = (),
+) -> go.Figure:
+    """A projection of the catalog on two axes, equal scales; at most `most` rows, drawn at random with a fixed seed.
+
+    kept: [N] bool, the rows that a cut keeps; the others stand behind them in grey. row_ids: [N], put into `customdata`
+    of the rows kept; those `selected` get a ring and are always drawn.
+    """
+    finite = np.isfinite(first) & np.isfinite(second)
+    figure = _figure(height=360)
+    groups = [(finite, ACCENT, 0.55)]
+    if kept is not None and not kept.all():
+        groups = [(finite & ~kept, FAINT, 0.35), (finite & kept, ACCENT, 0.6)]
+    for number, (group, colour, opacity) in enumerate(groups):
+        shown = np.flatnonzero(group)
+        if shown.size > most:
+            shown = np.sort(np.random.default_rng(0).choice(shown, most, replace=False))
+        ids = None if row_ids is None or number < len(groups) - 1 else _as_ids(np.asarray(row_ids)[shown])
+        figure.add_scattergl(
+            x=first[shown],
+            y=second[shown],
+            customdata=ids,
+            mode="markers",
+            marker={"size": 2.5 if shown.size > 3000 else 4, "color": colour, "opacity": opacity},
+            unselected={"marker": {"opacity": opacity}},
+            hoverinfo="skip" if ids is None else None,
+            hovertemplate=None if ids is None else "row %{customdata}<extra></extra>",
+        )
+    if row_ids is not None:
+        _mark(figure, first, second, row_ids, selected)
     figure.update_xaxes(title=labels[0])
     figure.update_yaxes(title=labels[1], scaleanchor="x", scaleratio=1)
     return figure
@@ -320,15 +441,16 @@ def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, mod
     return figure
 
 
-def _band(figure: go.Figure, x: object, low: object, median: object, high: object) -> None:
-    """A median with its 16-84 % band."""
-    red, green, blue = (int(ACCENT[place : place + 2], 16) for place in (1, 3, 5))
-    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+def _band(
+    figure: go.Figure, x: object, low: object, median: object, high: object, colour: str = ACCENT, **place: int
+) -> None:
+    """A median, or a mean, with its 16-84 % band; place: the row and column of a figure that has several."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", **place}
     figure.add_scatter(x=x, y=low, **edge)
     figure.add_scatter(x=x, y=high, fill="tonexty", fillcolor=f"rgba({red},{green},{blue},0.22)", **edge)
-    figure.add_scatter(
-        x=x, y=median, mode="lines", line={"color": ACCENT, "width": 2.4}, hovertemplate="%{x:.3g}: %{y:.3g}"
-    )
+    line = {"color": colour, "width": 2.4}
+    figure.add_scatter(x=x, y=median, mode="lines", line=line, hovertemplate="%{x:.3g}: %{y:.3g}", **place)
 
 
 def _quantile_lines(figure: go.Figure, x: object, low: object, median: object, high: object) -> None:

@@ -118,7 +118,9 @@ def test_nothing_but_known_hashes_and_scripts_is_served(path: str) -> None:
 def test_the_renderer_is_served_with_the_modules_it_imports() -> None:
     for name, script in SCRIPTS.items():
         _, headers, content = get(f"canvas/{SCRIPTS_HASH}/{name}")
-        assert content == script and headers["content-type"].startswith("text/javascript")
+        assert content == script and headers["content-type"].startswith(
+            "text/css" if name.endswith(".css") else "text/javascript"
+        )
         for line in script.decode().splitlines():
             if line.startswith("import ") and " from " in line:
                 assert line.split('"')[1].removeprefix("./") in SCRIPTS

@@ -26,6 +26,13 @@ PROFILE = pd.DataFrame(
 )
 
 
+def curves() -> dict[str, np.ndarray]:
+    """What a sweep of five linking lengths says."""
+    radii = np.linspace(0.0, 3, 5)
+    names = ("isolated_fraction", "largest_component_fraction", "mean_degree", "degree_p16", "degree_p84")
+    return {"radius": radii} | {name: radii / 3 for name in names}
+
+
 def figures() -> dict[str, go.Figure]:
     truth = np.array([1.0, 2.0, 3.0])
     radii = np.linspace(0.1, 3, 5)
@@ -33,7 +40,9 @@ def figures() -> dict[str, go.Figure]:
         "histogram": charts.histogram(RNG.normal(size=50), "x"),
         "category_counts": charts.category_counts(pd.Series(["a", "b", "a"]), "type"),
         "degree_histogram": charts.degree_histogram(np.array([0, 1, 1, 5])),
-        "radius_curves": charts.radius_curves(radii, radii / 3, radii / 3, radii, 1.0),
+        "radius_curves": charts.radius_curves(curves(), 1.0, marks={"percolation": 1.4}),
+        "pair_correlation": charts.pair_correlation(radii, np.array([5.0, 1.0, -1.0, np.nan]), 1.0),
+        "step_memory": charts.step_memory(radii, 1e9 * radii**3, 1.0),
         "positions": charts.positions(truth, truth, ("x", "y")),
         "loss_curves": charts.loss_curves(HISTORY),
         "parity": charts.parity(truth, truth + 0.1, IDS, "log M", truth, "mass", [IDS[0]]),
@@ -129,3 +138,39 @@ def test_the_model_stands_out_among_the_baselines() -> None:
     figure = charts.model_comparison({"GNN": (0.1, 0.01), "Linear": (0.2, 0.02)}, "RMSE", "GNN")
     colours = dict(zip(figure.data[0].y, figure.data[0].marker.color, strict=True))
     assert colours["GNN"] != colours["Linear"]
+
+
+def test_rows_that_a_cut_takes_away_stand_in_grey_and_nothing_is_counted_twice() -> None:
+    values = np.concatenate([RNG.normal(size=90), [np.nan, 0.5]])
+    kept = np.arange(92) % 3 > 0
+    figure = charts.histogram(values, "x", kept=kept)
+    stays, away = figure.data
+    assert (stays.y.sum(), away.y.sum()) == (np.isfinite(values[kept]).sum(), np.isfinite(values[~kept]).sum())
+    assert away.marker.color == charts.FAINT and stays.marker.color == charts.ACCENT
+    words = charts.category_counts(pd.Series(["a", "b", "a", "c"]), "type", kept=np.array([True, False, False, True]))
+    assert [bar.y.sum() for bar in words.data] == [2, 2]
+    ids = [f"row {number}" for number in range(92)]
+    grey, coloured, *rings = charts.positions(
+        values, values, ("x", "y"), kept=kept, row_ids=ids, selected=ids[1:2]
+    ).data
+    assert grey.customdata is None and grey.marker.color == charts.FAINT
+    assert list(coloured.customdata) == [ids[place] for place in np.flatnonzero(kept & np.isfinite(values))]
+    assert len(rings) == 1 and rings[0].x.tolist() == [values[1]]
+
+
+def test_the_curves_mark_the_linking_length_in_view_and_what_it_is_compared_with() -> None:
+    figure = charts.radius_curves(curves(), 1.25, "Mpc/h", {"percolation": 2.0, "mean separation": 2.5})
+    assert sorted(shape.x0 for shape in figure.layout.shapes) == [1.25, 2.0, 2.5]
+    texts = [annotation.text for annotation in figure.layout.annotations]
+    assert texts == ["percolation 2", "mean separation 2.5", "<b>1.25</b>"]
+    named = [trace.name for trace in figure.data if trace.showlegend is not False and trace.name]
+    assert named == ["isolated", "largest component", "mean degree, 16–84 % of nodes"]
+    bare = charts.radius_curves(curves(), None, degrees=False)
+    assert len(bare.data) == 2 and not bare.layout.shapes
+
+
+def test_a_bin_without_pairs_has_no_correlation_and_memory_is_read_off_its_curve() -> None:
+    figure = charts.pair_correlation(np.array([1.0, 2.0, 4.0, 8.0]), np.array([3.0, -1.0, np.nan]), None)
+    assert figure.data[0].y.tolist() == [4.0]
+    memory = charts.step_memory(np.array([0.0, 1.0, 2.0]), np.array([1e9, 2e9, 4e9]), 1.5)
+    assert memory.layout.annotations[0].text == "<b>3 GB</b>"

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from gnnlib.view.canvas.component import _is_sequence, _settle, _text_of
+from gnnlib.view.canvas.component import _imposed, _settle
+from gnnlib.view.payload import is_sequence, text_of
 
 
 class Session:
@@ -78,13 +79,13 @@ def test_the_last_value_survives_a_page_switch_that_drops_the_element() -> None:
 
 def test_row_ids_beyond_the_reach_of_javascript_numbers_stay_exact() -> None:
     ids = np.array([2**60 + 1, 2**60 + 3, -5])
-    assert _text_of(ids).tobytes().decode().split("\n") == [str(value) for value in ids]
-    assert not _is_sequence(ids)
-    assert _is_sequence(np.arange(7, 20)) and not _is_sequence(np.array(["1", "2"]))
+    assert text_of(ids).tobytes().decode().split("\n") == [str(value) for value in ids]
+    assert not is_sequence(ids)
+    assert is_sequence(np.arange(7, 20)) and not is_sequence(np.array(["1", "2"]))
 
 
 def test_text_ids_keep_one_line_each() -> None:
-    assert _text_of(np.array(["NGC 1", "a\nb"], dtype=object)).tobytes().decode().split("\n") == ["NGC 1", "a b"]
+    assert text_of(np.array(["NGC 1", "a\nb"], dtype=object)).tobytes().decode().split("\n") == ["NGC 1", "a b"]
 
 
 def test_the_page_of_the_browser_tests_runs_and_sends_no_numbers_as_json(monkeypatch: Any) -> None:
@@ -95,3 +96,14 @@ def test_the_page_of_the_browser_tests_runs_and_sends_no_numbers_as_json(monkeyp
     sent = test.get("bidi_component")[0].proto
     assert '"nodes": 300' in sent.json and len(sent.json) < 4_000
     assert len(sent.js_content) < 1_000
+
+
+def test_what_the_browser_is_sent_stays_the_same_after_a_click_and_changes_when_the_page_decides() -> None:
+    session = Session()
+    session.run(())
+    before = _imposed(session.memory, "selection")
+    session.click(("a",))
+    assert session.run(("a",)) == ("a",)
+    assert _imposed(session.memory, "selection") == before == {"value": (), "revision": 0}
+    session.run(("c",))
+    assert _imposed(session.memory, "selection") == {"value": ("c",), "revision": 1}

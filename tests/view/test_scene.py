@@ -12,19 +12,23 @@ from scipy.spatial import cKDTree
 from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Roles
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph, GraphSpec
-from gnnlib.view.colors import colors_of, column_colors, map_stops
-from gnnlib.view.scene import NO_IMAGE, Scene, catalog_scene, graph_scene
+from gnnlib.view import plotly_scene
+from gnnlib.view.colors import colors_of, column_colors, friends_of_friends, group_colors, map_stops
+from gnnlib.view.scene import NO_IMAGE, Scene, catalog_scene, drawn_edges, graph_scene, segments
 
 BOX = 10.0
 
 
-def periodic_graph(n: int = 400, radius: float = 1.2, seed: int = 1, offset: float = 0.0) -> Graph:
-    """A radius graph in a periodic box, by scipy."""
+def periodic_graph(
+    n: int = 400, radius: float = 1.2, seed: int = 1, offset: float = 0.0, wraps: tuple[int, int, int] = (1, 1, 1)
+) -> Graph:
+    """A radius graph in a box that is periodic along the axes of 1, by scipy."""
     positions = np.random.default_rng(seed).random((n, 3)) * BOX
-    pairs = cKDTree(positions, boxsize=BOX).query_pairs(radius, output_type="ndarray")
+    box = BOX * np.array(wraps)
+    pairs = cKDTree(positions, boxsize=box).query_pairs(radius, output_type="ndarray")
     edge_index = np.concatenate([pairs, pairs[:, ::-1]]).T
     separations = positions[edge_index[0]] - positions[edge_index[1]]
-    separations -= BOX * np.rint(separations / BOX)
+    separations -= box * np.rint(separations / BOX)
     return Graph(
         positions=positions + offset,
         edge_index=edge_index,
@@ -34,7 +38,7 @@ def periodic_graph(n: int = 400, radius: float = 1.2, seed: int = 1, offset: flo
         edge_feature_names=(),
         row_ids=np.arange(n) * 7 + 2**60,
         spec=GraphSpec(radius=radius),
-        box=np.full(3, BOX),
+        box=box,
         length_unit="Mpc",
     )
 
@@ -59,6 +63,15 @@ def ends(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     image = np.stack([code % 3, code // 3 % 3, code // 9], axis=1) - 1
     start, end = scene.positions[scene.edges[:, 0]], scene.positions[scene.edges[:, 1]]
     return start, end + image * scene.box
+
+
+def test_an_edge_leads_through_periodic_faces_only_and_an_open_axis_is_framed_by_the_nodes() -> None:
+    graph = periodic_graph(wraps=(1, 0, 1))
+    scene = graph_scene(graph)
+    start, end = ends(scene)
+    np.testing.assert_allclose(np.linalg.norm(end - start, axis=1), scene.lengths, rtol=1e-4)
+    assert (scene.images != NO_IMAGE).any() and (scene.images // 3 % 3 == 1).all()
+    np.testing.assert_allclose(scene.box, [BOX, np.ptp(graph.positions[:, 1]), BOX])
 
 
 def test_every_pair_is_drawn_once_in_order_of_length() -> None:
@@ -131,7 +144,7 @@ def test_too_many_edges_are_thinned_evenly_over_the_lengths_and_the_caption_says
     for radius in (0.8, 1.2, 1.6, 1.9):
         share = thin.edges_within(radius) / whole.edges_within(radius)
         assert share == pytest.approx(1000 / len(whole.edges), abs=2 / whole.edges_within(radius))
-    assert thin.caption == f"showing 1,000 of {whole.n_edges:,} edges, a random subset"
+    assert thin.caption == f"showing 1,000 of {whole.n_edges:,} edges, an even sample"
     assert not np.array_equal(thin.edges, whole.edges[:1000])
 
 
@@ -144,9 +157,7 @@ def test_too_many_nodes_are_thinned_at_random_with_the_edges_between_those_that_
     assert kept.max() > 700
     np.testing.assert_array_equal(scene.node_colors.values, kept.astype(np.float32))
     np.testing.assert_allclose(scene.positions + scene.centre, graph.positions[kept], atol=1e-4)
-    assert scene.caption.startswith(
-        f"showing 200 of 800 nodes and {inside:,} of {graph.n_edges // 2:,} edges, a random"
-    )
+    assert scene.caption.startswith(f"showing 200 of 800 nodes and {inside:,} of {graph.n_edges // 2:,} edges, an even")
 
 
 def test_edge_values_take_the_larger_of_the_two_directions() -> None:
@@ -188,6 +199,18 @@ def test_a_catalog_without_a_graph_is_drawn_without_its_rows_of_unknown_position
     assert scene.details[0][0] == "mass"
 
 
+def test_what_a_cut_took_away_stands_around_the_graph_without_being_part_of_it() -> None:
+    graph = periodic_graph(60, offset=500.0)
+    away = np.array([[501.0, 502.0, 503.0], [np.nan, 0.0, 0.0], [509.0, 500.5, 504.0]])
+    scene = graph_scene(graph, context=away)
+    assert scene.context is not None
+    np.testing.assert_allclose(scene.context + scene.centre, away[[0, 2]], atol=1e-5)
+    assert len(scene.positions) == 60 and scene.n_nodes == 60
+    np.testing.assert_array_equal(scene.row_ids, graph.row_ids)
+    assert graph_scene(graph, context=away[1:2]).context is None
+    assert graph_scene(graph).context is None
+
+
 def test_sizes_grow_with_mass_and_unknown_masses_are_smallest() -> None:
     mass = np.array([1e10, 1e12, 1e14, np.nan])
     scene = catalog_scene(catalog_of(np.random.default_rng(0).random((4, 3)), mass=mass), size_by="mass")
@@ -208,8 +231,10 @@ def test_text_is_coloured_by_category_with_the_rare_ones_together() -> None:
 
 def test_columns_over_many_decades_are_coloured_by_their_logarithm() -> None:
     catalog = catalog_of(np.zeros((50, 3)), mass=np.logspace(9, 15, 50), speed=np.linspace(1, 2, 50))
-    assert column_colors(catalog, "mass").label.startswith("log10 mass")
-    assert column_colors(catalog, "speed").label == "speed"
+    mass, speed = column_colors(catalog, "mass"), column_colors(catalog, "speed")
+    assert mass.log and mass.along.label.startswith("log10 mass") and not mass.along.log
+    np.testing.assert_allclose(mass.along.values, np.linspace(9, 15, 50), rtol=1e-5)
+    assert not speed.log and speed.along is speed
 
 
 def test_residuals_are_coloured_about_zero() -> None:
@@ -224,6 +249,102 @@ def test_columns_without_any_value_or_spread_still_have_a_range() -> None:
 
 
 def test_sequential_maps_are_monotonic_in_lightness() -> None:
-    for name in ("viridis", "cividis", "plasma"):
+    for name in ("viridis", "cividis", "plasma", "inferno", "magma"):
         rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in map_stops(name)])
         assert (np.diff(rgb @ [0.2126, 0.7152, 0.0722]) > 0).all(), name
+
+
+def test_a_thinned_graph_keeps_the_share_of_every_region() -> None:
+    graph = periodic_graph(4000, radius=0.3)
+    scene = graph_scene(graph, max_nodes=500)
+    where = scene.positions + scene.centre
+    for axis in range(3):
+        share = np.histogram(where[:, axis], bins=4, range=(0, BOX))[0] / 500
+        whole = np.histogram(graph.positions[:, axis], bins=4, range=(0, BOX))[0] / 4000
+        np.testing.assert_allclose(share, whole, atol=0.03)
+
+
+def test_edge_widths_and_opacities_follow_their_edges() -> None:
+    graph = periodic_graph(100)
+    scene = graph_scene(graph, edge_width=graph.lengths, edge_opacity=-graph.lengths)
+    assert scene.edge_widths is not None and scene.edge_opacities is not None
+    assert (np.diff(scene.edge_widths) >= 0).all() and (np.diff(scene.edge_opacities) <= 0).all()
+    assert scene.edge_widths.min() == 0 and scene.edge_widths.max() == 1
+    with pytest.raises(InputError, match="edge values"):
+        graph_scene(graph, edge_width=np.zeros(3))
+
+
+def test_a_logarithmic_scale_leaves_values_as_they_are_and_what_is_not_positive_without_a_colour() -> None:
+    colors = colors_of(np.array([0.0, 1.0, 10.0, 100.0, -3.0]), "flux", scale="log", limits=(1.0, 100.0))
+    np.testing.assert_array_equal(colors.values, [0, 1, 10, 100, -3])
+    rgb = colors.rgb()
+    assert (rgb[[0, 4]] == 128).all()
+    stops = colors.shades(dark=False)
+    np.testing.assert_allclose(rgb[[1, 2, 3]], stops[[0, len(stops) // 2, -1]], atol=1)
+    assert not colors_of(np.array([-1.0, -2.0]), "negative", scale="log").log
+
+
+def test_groups_take_turns_in_the_palette_and_lone_objects_have_no_colour() -> None:
+    groups = np.array([5, 5, 7, 7, 7, 9, -1, 11, 11])
+    colors = group_colors(groups, "group")
+    assert np.isnan(colors.values[[5, 6]]).all()
+    assert colors.values[0] == colors.values[1] and len(set(colors.values[[2, 3, 4]])) == 1
+    assert colors.values[0] != colors.values[2] and len(colors.stops) == len(colors.categories)
+
+
+@pytest.mark.parametrize("length", [0.3, 0.7, 1.2])
+def test_friends_of_friends_are_the_connected_components_within_the_linking_length(length: float) -> None:
+    graph = periodic_graph(200)
+    groups = friends_of_friends(graph, length)
+    near: list[set[int]] = [set() for _ in range(200)]
+    for source, receiver in graph.edge_index[:, graph.lengths <= length].T.tolist():
+        near[source].add(receiver)
+    found = np.full(200, -1)
+    for seed in range(200):
+        waiting = [seed] if found[seed] < 0 else []
+        while waiting:
+            node = waiting.pop()
+            if found[node] < 0:
+                found[node] = seed
+                waiting.extend(near[node])
+    for one in range(200):
+        np.testing.assert_array_equal(groups == groups[one], found == found[one])
+
+
+def test_segments_of_edges_through_a_face_end_on_it_and_together_are_as_long_as_the_edge() -> None:
+    scene = graph_scene(periodic_graph(wraps=(1, 0, 1)))
+    every = np.arange(len(scene.edges))
+    start, end, of = segments(scene, every)
+    crosses = scene.images != NO_IMAGE
+    np.testing.assert_array_equal(np.bincount(of, minlength=len(every)), np.where(crosses, 2, 1))
+    together = np.bincount(of, weights=np.linalg.norm(end - start, axis=1), minlength=len(every))
+    corner = crosses & (
+        (scene.images % 3 != 1) & (scene.images // 9 != 1)
+    )  # two faces: the stubs end on different ones
+    np.testing.assert_allclose(together[~corner], scene.lengths[~corner], rtol=1e-3)
+    half = scene.box / 2 + 1e-4
+    assert (np.abs(end[crosses[of]]) <= half).all()
+    on_a_face = (np.abs(np.abs(end[crosses[of]]) - scene.box / 2) < 1e-4).any(axis=1)
+    assert on_a_face.all()
+
+
+def test_drawn_edges_are_those_within_both_thresholds() -> None:
+    graph = periodic_graph(100)
+    values = np.exp(-graph.lengths)
+    scene = graph_scene(graph, edge_colors=colors_of(values, "attention"))
+    both = drawn_edges(scene, 0.9, 0.5)
+    expected = (scene.lengths <= np.float32(0.9)) & (scene.edge_colors.values >= np.float32(0.5))
+    np.testing.assert_array_equal(both, np.flatnonzero(expected))
+    assert len(drawn_edges(scene)) == len(scene.edges)
+
+
+def test_a_plotly_figure_of_a_large_scene_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = graph_scene(periodic_graph(300), color_by=colors_of(np.arange(300.0), "place"))
+    figure = plotly_scene.plotly_figure(scene, radius=0.8)
+    nodes, lines = figure.data[-1], figure.data[0]
+    assert len(nodes.x) == 300 and figure.layout.title.text is None
+    n_segments = len(segments(scene, drawn_edges(scene, 0.8))[0])
+    assert len(lines.x) == 3 * n_segments and np.isnan(lines.x[2::3]).all()
+    monkeypatch.setattr(plotly_scene, "MOST_NODES", 100)
+    thin = plotly_scene.plotly_figure(scene)
+    assert len(thin.data[-1].x) == 100 and "100 of 300 nodes" in thin.layout.title.text

@@ -16,7 +16,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 CAPACITY_BYTES = 512 * 1024**2
-SCRIPTS = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.js"))}
+TYPES = {".js": "text/javascript", ".css": "text/css"}
+SCRIPTS = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.iterdir()) if path.suffix in TYPES}
 SCRIPTS_HASH = hashlib.sha256(b"\0".join(SCRIPTS.values())).hexdigest()
 HEADERS = {
     # Set, so that the server's gzip leaves the bytes alone: packing floats costs more than it saves.
@@ -75,7 +76,8 @@ async def _array(request: Request) -> Response:
 
 
 async def _script(request: Request) -> Response:
-    script = SCRIPTS.get(request.path_params["name"])
+    name = request.path_params["name"]
+    script = SCRIPTS.get(name)
     if script is None or request.path_params["digest"] != SCRIPTS_HASH:
         return PlainTextResponse("No such script.", status_code=404, headers={"Cache-Control": "no-store"})
-    return Response(script, media_type="text/javascript", headers=HEADERS)
+    return Response(script, media_type=TYPES[Path(name).suffix], headers=HEADERS)

@@ -17,11 +17,13 @@ export function blended(stops, place) {
 /** Values as places in their map, 0 to 1; -1 where there is none. */
 export function scaled(values, color) {
   if (!color) return new Float32Array(0);
-  const n = color.categories.length;
-  const [low, high] = color.limits;
+  const n = color.log ? 0 : color.categories.length;
+  const along = color.log ? Math.log10 : (value) => value;
+  const [low, high] = color.limits.map(along);
   return values.map((value) => {
-    if (Number.isNaN(value)) return -1;
-    return n ? (value + 0.5) / n : Math.max(0, Math.min(1, (value - low) / (high - low)));
+    const place = along(value);
+    if (Number.isNaN(place) || (color.log && value <= 0)) return -1;
+    return n ? (place + 0.5) / n : Math.max(0, Math.min(1, (place - low) / (high - low)));
   });
 }
 

@@ -1,14 +1,14 @@
 """The canvas as a page sees it: one function, `graph_canvas`, that draws a scene and returns what a person chose.
 
-Arrays travel by content hash (`arrays.py`), the rest as a little JSON. Selection, radius and attention threshold may be
+Arrays travel by content hash (`arrays.py`), the rest as a little JSON. Selection, thresholds and point of view may be
 changed on both sides; `_settle` says whose word counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,12 +16,13 @@ import numpy as np
 import streamlit as st
 
 from gnnlib.view.canvas.arrays import SCRIPTS_HASH, STORE
-from gnnlib.view.colors import Colors
+from gnnlib.view.payload import payload
+from gnnlib.view.plotly_scene import plotly_figure
 from gnnlib.view.scene import Scene
 
 RowId = int | str
 
-# Inline code travels again whenever the data change, so it is only a loader; the renderer has a URL of its own.
+# Inline code travels again whenever the data change, so it is only a loader; renderer and style have their own URLs.
 # Streamlit's bundle lies at <base>/static/js/, on every page and behind any proxy, which gives the server's base.
 LOADER = f"""
 const bundle = document.querySelector('script[src*="static/js/"]');
@@ -32,9 +33,7 @@ export default async function (component) {{
 }}
 """
 
-_component = st.components.v2.component(
-    "filament_canvas", js=LOADER, css=Path(__file__).with_name("canvas.css").read_text(encoding="utf-8")
-)
+_component = st.components.v2.component("filament_canvas", js=LOADER)
 _digests: WeakKeyDictionary[Scene, dict[str, str]] = WeakKeyDictionary()
 
 
@@ -43,11 +42,13 @@ class CanvasState:
     """What the canvas shows now.
 
     selected: row ids in the order chosen. radius, attention: the settled values of the two controls, None without one.
+    view: the settled point of view as a short text for a link, None before it was moved.
     """
 
     selected: tuple[RowId, ...] = ()
     radius: float | None = None
     attention: float | None = None
+    view: str | None = None
 
     @property
     def clicked(self) -> RowId | None:
@@ -66,6 +67,8 @@ def graph_canvas(
     radius_control: tuple[float, float, float] | None = None,
     attention_control: tuple[float, float, float] | None = None,
     camera: str | None = None,
+    view: str | None = None,
+    on_view: Callable[[str], None] | None = None,
 ) -> CanvasState:
     """Draw `scene` and return what is selected.
 
@@ -74,7 +77,9 @@ def graph_canvas(
     edge_threshold: longest edge drawn (in the scene's length unit). attention_threshold: least edge value drawn.
     radius_control, attention_control: (least, greatest, value) of a slider inside the canvas that moves these
     thresholds without the server; the settled value comes back in the state. camera: canvases with the same name
-    share the point of view across pages (default: the key).
+    share the point of view across pages (default: the key). view: the point of view to begin with, as such a text; what
+    the browser remembers of this page visit comes first. on_view: called with the text when a person has moved the
+    point of view; it may write session state and the address, but draws nothing: the page does not run again for it.
     """
     memory: dict[str, Any] = st.session_state.setdefault(f"{key}:canvas", {})
     reported = st.session_state.get(key) or {}
@@ -88,25 +93,47 @@ def graph_canvas(
         "camera": camera or key,
         "height": height,
         "scene": _payload(scene),
-        "selection": {"value": list(selected), "revision": memory["selection"]["revision"]},
+        "selection": _imposed(memory, "selection"),
         "radius": {"value": _json_number(edge_threshold), "revision": 0},
         "attention": {"value": _json_number(attention_threshold), "revision": 0},
     }
+    seen = _settle(memory, "view", view, reported.get("view"))
+    data["view"] = _imposed(memory, "view")
     if radius_control is not None:
         radius = _settle(memory, "radius", float(radius_control[2]), reported.get("radius"))
-        data["radius"] = _control(radius_control, radius, memory["radius"]["revision"])
+        data["radius"] = _control(radius_control, _imposed(memory, "radius"))
     if attention_control is not None:
         attention = _settle(memory, "attention", float(attention_control[2]), reported.get("attention"))
-        data["attention"] = _control(attention_control, attention, memory["attention"]["revision"])
+        data["attention"] = _control(attention_control, _imposed(memory, "attention"))
     _component(
         key=key,
         data=data,
         on_selection_change=_nothing,
         on_radius_change=_nothing,
         on_attention_change=_nothing,
+        on_view_change=partial(_moved, key, on_view),
+        on_plotly_change=_nothing,
         on_lost_change=_nothing,
     )
-    return CanvasState(tuple(int(text) if numeric else text for text in selected), radius, attention)
+    st.fragment(_nothing, key=f"{key}:moved")()
+    if reported.get("plotly"):
+        st.plotly_chart(plotly_figure(scene, radius=radius or edge_threshold), key=f"{key}:plotly")
+    return CanvasState(tuple(int(text) if numeric else text for text in selected), radius, attention, seen)
+
+
+def _moved(key: str, on_view: Callable[[str], None] | None) -> None:
+    """The point of view has settled. Nothing on the page depends on it, so only an empty fragment runs again; but where
+    something else was reported that no run has seen yet, the page does."""
+    reported, memory = st.session_state.get(key) or {}, st.session_state.get(f"{key}:canvas") or {}
+    if on_view and reported.get("view"):
+        on_view(reported["view"]["value"])
+    for name in ("selection", "radius", "attention"):
+        told, known = reported.get(name), memory.get(name)
+        if told and known and told["revision"] == known["revision"]:
+            value = tuple(told["value"]) if name == "selection" else told["value"]
+            if value != known["value"]:
+                return
+    st.rerun(f"{key}:moved")
 
 
 def _settle(memory: MutableMapping[str, Any], name: str, given: Any, reported: Any) -> Any:
@@ -117,12 +144,12 @@ def _settle(memory: MutableMapping[str, Any], name: str, given: Any, reported: A
     what it passed before nor what it was told: so a page that hands back what it got, even one run late, never
     takes away a newer click.
     """
-    state = memory.setdefault(name, {"given": given, "value": given, "revision": 0})
+    state = memory.setdefault(name, {"given": given, "value": given, "imposed": given, "revision": 0})
     told = state["value"]
     if isinstance(reported, dict) and reported.get("revision") == state["revision"]:
         state["value"] = reported["value"]
     if given not in (state["given"], told, state["value"]):
-        state["value"] = given
+        state["value"] = state["imposed"] = given
         state["revision"] += 1
     state["given"] = given
     return state["value"]
@@ -133,8 +160,14 @@ def _as_ids(reported: Any) -> Any:
     return {**reported, "value": tuple(map(str, reported["value"]))} if isinstance(reported, dict) else reported
 
 
-def _control(control: tuple[float, float, float], value: float, revision: int) -> dict[str, Any]:
-    return {"min": float(control[0]), "max": float(control[1]), "value": float(value), "revision": revision}
+def _imposed(memory: MutableMapping[str, Any], name: str) -> dict[str, Any]:
+    """What the browser is sent: the value that the page imposed last. What a person chose since is known there already,
+    so that the element is the same before and after a click and need not be sent again."""
+    return {"value": memory[name]["imposed"], "revision": memory[name]["revision"]}
+
+
+def _control(control: tuple[float, float, float], imposed: dict[str, Any]) -> dict[str, Any]:
+    return {"min": float(control[0]), "max": float(control[1]), **imposed}
 
 
 def _nothing() -> None:
@@ -150,62 +183,7 @@ def _payload(scene: Scene) -> dict[str, Any]:
             known[name] = STORE.put(np.ascontiguousarray(array).tobytes())
         return known[name]
 
-    sequence = _is_sequence(scene.row_ids)
-    return {
-        "nodes": len(scene.positions),
-        "edges": len(scene.edges),
-        "all_nodes": scene.n_nodes,
-        "all_edges": scene.n_edges,
-        "positions": send("positions", scene.positions.astype(np.float32)),
-        "pairs": send("pairs", _packed_pairs(scene)) if len(scene.edges) else None,
-        "lengths": send("lengths", scene.lengths.astype(np.float32)) if len(scene.edges) else None,
-        "sizes": None if scene.node_sizes is None else send("sizes", scene.node_sizes.astype(np.float32)),
-        "ids": None if sequence else send("ids", _text_of(scene.row_ids)),
-        "first_id": int(scene.row_ids[0]) if sequence else None,
-        "node_color": None if scene.node_colors is None else _color(scene.node_colors, send, "node_color"),
-        "edge_color": None if scene.edge_colors is None else _color(scene.edge_colors, send, "edge_color"),
-        "details": [
-            {"label": label, "values": send(f"detail {place}", _text_of(values))}
-            for place, (label, values) in enumerate(scene.details)
-        ],
-        "centre": [float(value) for value in scene.centre],
-        "origin": [float(value) for value in scene.origin],
-        "box": [float(value) for value in scene.box],
-        "has_box": scene.has_box,
-        "unit": scene.length_unit,
-        "caption": scene.caption,
-    }
-
-
-def _color(colors: Colors, send: Any, name: str) -> dict[str, Any]:
-    return {
-        "values": send(name, colors.values.astype(np.float32)),
-        "label": colors.label,
-        "limits": [float(limit) for limit in colors.limits],
-        "stops": list(colors.stops),
-        "categories": list(colors.categories),
-        "diverging": colors.color_map == "coolwarm",
-    }
-
-
-def _packed_pairs(scene: Scene) -> np.ndarray:
-    """[M, 2] uint32: the first place, and the second with the periodic image in its five highest bits."""
-    pairs = scene.edges.astype(np.uint32)
-    pairs[:, 1] |= scene.images.astype(np.uint32) << np.uint32(27)
-    return pairs
-
-
-def _is_sequence(row_ids: np.ndarray) -> bool:
-    return row_ids.dtype.kind in "iu" and len(row_ids) > 0 and bool((np.diff(row_ids.astype(np.int64)) == 1).all())
-
-
-def _text_of(values: np.ndarray) -> np.ndarray:
-    """One line of UTF-8 text a value: exact for 64-bit ids, which JavaScript's numbers are not."""
-    if values.dtype.kind == "f":
-        lines = [f"{value:.5g}" for value in values.tolist()]
-    else:
-        lines = [str(value).replace("\n", " ") for value in values.tolist()]
-    return np.frombuffer("\n".join(lines).encode(), dtype=np.uint8)
+    return payload(scene, send)
 
 
 def _json_number(value: float | None) -> float | None:

@@ -58,3 +58,40 @@ export function tidy(value, range) {
   const decimals = Math.max(0, Math.min(4, 1 - Math.floor(Math.log10(size))));
   return String(Number(value.toFixed(decimals)));
 }
+
+/** Four digits of a number, with a power of ten where it is very large or small. */
+export function readable(value) {
+  const short = Number(value.toPrecision(4));
+  const size = Math.abs(short);
+  if (size === 0 || (size < 1e6 && size >= 1e-4)) return String(short);
+  const [digits, exponent] = short.toExponential().split("e");
+  return `${digits} × ${raised(Number(exponent))}`;
+}
+
+function raised(exponent) {
+  const digits = [...String(Math.abs(exponent))].map((digit) => RAISED[digit]).join("");
+  return `10${exponent < 0 ? "⁻" : ""}${digits}`;
+}
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** A power of ten as one reads it. */
+export function decade(exponent) {
+  if (exponent >= -2 && exponent <= 3) return String(Number((10 ** exponent).toPrecision(1)));
+  return raised(exponent);
+}
+
+/** Where the ticks of a colour bar lie, as a share of its length, and what they say. */
+export function scaleTicks(color) {
+  const [low, high] = color.limits;
+  if (!color.log)
+    return ticks(low, high, 4).map((tick) => ({ share: (tick - low) / (high - low), text: tidy(tick, high - low) }));
+  const [from, to] = [Math.log10(low), Math.log10(high)];
+  const place = (value) => (value - from) / (to - from);
+  const step = Math.max(1, Math.ceil((to - from) / 5));
+  const whole = ticks(from, to, 5).filter((tick) => Number.isInteger(Number(tick.toFixed(6))));
+  if (to - from >= 1.5)
+    return whole.filter((tick) => Math.round(tick) % step === 0)
+      .map((tick) => ({ share: place(tick), text: decade(Math.round(tick)) }));
+  return ticks(low, high, 3).map((tick) => ({ share: place(Math.log10(tick)), text: tidy(tick, high - low) }));
+}

@@ -9,12 +9,16 @@ precision highp int;
 uniform highp sampler2D u_nodes;   // xyz position, w colour value in 0..1, below 0 without one
 uniform sampler2D u_map;
 uniform mat4 u_matrix;
+uniform vec4 u_depth;              // distance from the eye along the line of sight
+uniform float u_parallel;          // by what lengths are divided where the view is orthographic, else 0
 uniform vec4 u_fog;                // depth where it starts, 1 / its range, its strength, colour kept when dimmed
 uniform vec3 u_plain;              // colour of an item without a value
 ivec2 texel(int i) { return ivec2(i & ${ROW - 1}, i >> 11); }
 vec3 mapped(float value) {
   return value < 0.0 ? u_plain : texelFetch(u_map, ivec2(min(255, int(value * 256.0)), 0), 0).rgb;
 }
+float depth(vec3 place) { return dot(u_depth, vec4(place, 1.0)); }
+float divisor(float depth) { return u_parallel > 0.0 ? u_parallel : depth; }
 float fog(float depth) { return 1.0 - u_fog.z * clamp((depth - u_fog.x) * u_fog.y, 0.0, 1.0); }
 vec3 dimmed(vec3 color) { return mix(vec3(dot(color, vec3(0.3, 0.59, 0.11))), color, u_fog.w); }
 `;
@@ -33,16 +37,17 @@ void main() {
   vec4 node = texelFetch(u_nodes, texel(place), 0);
   float size = texelFetch(u_sizes, texel(place), 0).r;
   gl_Position = u_matrix * vec4(node.xyz, 1.0);
-  float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / gl_Position.w;
+  float away = depth(node.xyz);
+  float pixels = u_size.x * (1.0 + 5.0 * size * size) * u_size.y / divisor(away);
   float faint = clamp(pixels / u_size.z, 0.6, 1.0);
   pixels = clamp(pixels, u_size.z, u_size.w);
   // The front of the ball as drawn, so that a satellite inside its host does not punch a hole into it.
-  vec4 front = gl_Position + u_ahead * (pixels / u_size.y) * gl_Position.w;
+  vec4 front = gl_Position + u_ahead * (pixels / u_size.y) * divisor(away);
   if (front.w > 0.0) gl_Position.z = front.z / front.w * gl_Position.w;
   pixels *= u_spread;
   gl_PointSize = 2.0 * pixels + 1.0;
   v_pixels = pixels;
-  v_color = vec4(dimmed(mapped(node.w)), u_opacity * faint * fog(gl_Position.w));
+  v_color = vec4(dimmed(mapped(node.w)), u_opacity * faint * fog(away));
 }`;
 
 export const NODE_FRAGMENT = `#version 300 es
@@ -75,8 +80,9 @@ void main() {
 
 export const EDGE_VERTEX = `${FETCH}
 uniform highp usampler2D u_segments; // places of the two nodes; the periodic image in the second's five highest bits
-uniform highp sampler2D u_weights;   // edge value in 0..1
-uniform bool u_weighted;
+uniform sampler2D u_weights;         // of an edge, in 0..1: its colour, width and opacity, and 1 where it has a colour
+uniform bool u_colored;
+uniform bool u_shaped;               // width and opacity differ from edge to edge
 uniform int u_corners;               // 2: a line of one pixel; 6: two triangles of u_width pixels
 uniform int u_stride;
 uniform float u_width;
@@ -87,6 +93,7 @@ uniform vec3 u_half;                 // half the box
 uniform vec3 u_ink;
 out vec4 v_color;
 out float v_side;
+out float v_width;
 void main() {
   int segment = gl_VertexID / u_corners;
   int corner = gl_VertexID - segment * u_corners;
@@ -109,8 +116,12 @@ void main() {
       if (face[axis] != 0.0) reach = min(reach, (face[axis] * u_half[axis] - from[axis]) / way[axis]);
     to.xyz = from.xyz + clamp(reach, 0.0, 1.0) * way;
   }
-  gl_Position = u_matrix * vec4(at_end ? to.xyz : from.xyz, 1.0);
+  vec4 weight = u_colored || u_shaped ? texelFetch(u_weights, texel(segment), 0) : vec4(0.0);
+  float width = u_width * (u_shaped ? 0.45 + 3.0 * weight.g * weight.g : 1.0);
+  vec3 place = at_end ? to.xyz : from.xyz;
+  gl_Position = u_matrix * vec4(place, 1.0);
   v_side = 0.0;
+  v_width = width;
   if (u_corners == 6) {
     vec4 a = u_matrix * vec4(from.xyz, 1.0);
     vec4 b = u_matrix * vec4(to.xyz, 1.0);
@@ -121,14 +132,15 @@ void main() {
     along = dot(along, along) > 0.0 ? normalize(along) : vec2(1.0, 0.0);
     v_side = corner == 0 || corner == 1 || corner == 3 ? -1.0 : 1.0;
     gl_Position = at_end ? b : a;
-    gl_Position.xy += vec2(-along.y, along.x) * v_side * (u_width + 1.0) / u_screen * gl_Position.w;
+    gl_Position.xy += vec2(-along.y, along.x) * v_side * (width + 1.0) / u_screen * gl_Position.w;
   }
-  float strength = u_opacity * fog(gl_Position.w);
+  float strength = u_opacity * fog(depth(place));
+  if (image != ${NO_IMAGE}u && at_end) strength *= 0.12; // a ghost fades towards the face it leaves through
+  if (u_shaped) strength *= 0.12 + 0.88 * weight.b;
   vec3 tone;
-  if (u_weighted) {
-    float weight = texelFetch(u_weights, texel(segment), 0).r;
-    tone = mapped(weight);
-    strength *= mix(0.25, 1.0, max(weight, 0.0));
+  if (u_colored) {
+    tone = weight.a > 0.5 ? mapped(weight.r) : u_plain;
+    if (!u_shaped) strength *= mix(0.25, 1.0, weight.r);
   } else {
     float value = at_end ? to.w : from.w;
     tone = value < 0.0 || u_tint <= 0.0 ? u_ink : mix(u_ink, mapped(value), u_tint);
@@ -140,10 +152,10 @@ export const EDGE_FRAGMENT = `#version 300 es
 precision highp float;
 in vec4 v_color;
 in float v_side;
-uniform float u_width;
+in float v_width;
 out vec4 color;
 void main() {
-  float cover = clamp((1.0 - abs(v_side)) * (u_width + 1.0) * 0.5 + (u_width < 0.0 ? 1.0 : 0.0), 0.0, 1.0);
+  float cover = clamp((1.0 - abs(v_side)) * (v_width + 1.0) * 0.5 + (v_width < 0.0 ? 1.0 : 0.0), 0.0, 1.0);
   color = vec4(v_color.rgb, v_color.a * cover);
 }`;
 
