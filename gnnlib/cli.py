@@ -1,4 +1,4 @@
-"""python -m gnnlib catalog | graph | train | runs: the same functions as the pages, for scripts and clusters.
+"""python -m gnnlib catalog | fetch | graph | train | runs: the same functions as the pages, for scripts and clusters.
 
 Exit status: 0 done, 1 something unexpected, 2 input that cannot be used (one sentence on standard error says why).
 """
@@ -8,25 +8,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from gnnlib.catalog.table import CatalogSpec
+from gnnlib.catalog.sources.command import add_fetch
+from gnnlib.cli_catalog import add_reading_options, build, catalog_spec, join_values
+from gnnlib.cli_graph import add_linking_options, check_out, graph_spec, split_list, write_graph
 from gnnlib.errors import InputError
-from gnnlib.graph.graph import GraphSpec
 from gnnlib.models.spec import ModelSpec
 from gnnlib.training.run import Run, finite, list_runs, load_run
 from gnnlib.training.spec import RunSpec
-
-S = TypeVar("S", bound=BaseModel)
 
 # What the bundled sample is trained for where nothing else is said: its planted truth reaches 3 Mpc.
 SAMPLE_TASK: dict[str, Any] = {
@@ -46,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     status.
     """
     try:
-        options = _parser().parse_args(arguments)
+        options = _parser().parse_args(join_values(sys.argv[1:] if arguments is None else arguments))
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # libraries' remarks; what concerns the reader is in the output
@@ -72,29 +70,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m gnnlib", description="Catalogs to graphs to graph neural networks.")
-    commands = parser.add_subparsers(required=True, metavar="catalog|graph|train|runs", parser_class=_Parser)
+    commands = parser.add_subparsers(required=True, metavar="catalog|fetch|graph|train|runs", parser_class=_Parser)
 
     output = _Parser(add_help=False)
     output.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
 
     reading = _Parser(add_help=False)
-    reading.add_argument("path", metavar="PATH", help='a catalog file or folder, or "sample" for the bundled one')
-    reading.add_argument("--where", metavar="EXPR", help="a cut, e.g. 'mvir > 1e11'")
-    reading.add_argument("--h", type=float, help="the Hubble parameter that lengths and masses per h are divided by")
-    reading.add_argument("--box", metavar="L", help="side of the box, or Lx,Ly,Lz; implies --periodic")
-    reading.add_argument("--periodic", action=argparse.BooleanOptionalAction, help="do the sides of the box join?")
+    add_reading_options(reading)
 
     linking = _Parser(add_help=False)
-    linking.add_argument("--method", choices=("radius", "knn"), help="default: radius, or knn where only --k is given")
-    linking.add_argument("--radius", type=float, help="the linking length, in the catalog's length unit")
-    linking.add_argument("--k", type=int, help="neighbours of each object (method knn)")
-    linking.add_argument("--self-loops", action="store_true", help="join each object to itself, too")
+    add_linking_options(linking)
 
     command = commands.add_parser("catalog", parents=[reading, output], help="what a catalog holds")
     command.set_defaults(command=_catalog)
 
+    add_fetch(commands, output, _Parser)
+
     command = commands.add_parser("graph", parents=[reading, linking, output], help="build a graph and count it")
     command.set_defaults(command=_graph)
+    command.add_argument("--out", metavar="FILE", help="write the graph: .pt (PyTorch Geometric), .parquet or .graphml")
 
     command = commands.add_parser("train", parents=[reading, linking, output], help="train a model and its baselines")
     command.set_defaults(command=_train)
@@ -121,7 +115,7 @@ def _catalog(options: argparse.Namespace) -> None:
     from gnnlib.catalog.read import read_catalog
     from gnnlib.catalog.summary import summarize
 
-    summary = json.loads(summarize(read_catalog(_catalog_spec(options))).to_json())
+    summary = json.loads(summarize(read_catalog(catalog_spec(options))).to_json())
     if options.json:
         return _print_json(summary)
     box = summary["box"]
@@ -139,13 +133,17 @@ def _graph(options: argparse.Namespace) -> None:
     from gnnlib.graph.build import build_graph
     from gnnlib.graph.diagnostics import summarize
 
-    spec = _graph_spec(options, {})
-    catalog = read_catalog(_catalog_spec(options))
-    summary = summarize(build_graph(catalog, spec))
+    spec, out = graph_spec(options, {}), check_out(options.out)
+    catalog = read_catalog(catalog_spec(options))
+    graph = build_graph(catalog, spec)
+    summary = summarize(graph)
+    if out is not None:
+        write_graph(graph, out)
+    warnings = (*catalog.warnings, *graph.notes)
     if options.json:
-        return _print_json({**summary, "warnings": list(catalog.warnings)})
+        return _print_json({**summary, "warnings": list(warnings), **({"out": str(out)} if out else {})})
     _print_table(["", ""], [[name.replace("_", " "), _short(value)] for name, value in summary.items()])
-    _print_warnings(catalog.warnings)
+    return _print_warnings(warnings)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -211,36 +209,6 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _catalog_spec(options: argparse.Namespace) -> CatalogSpec:
-    box = None
-    if options.box is not None:
-        try:
-            sides = [float(side) for side in options.box.split(",")]
-        except ValueError:
-            sides = []
-        if len(sides) not in (1, 3) or not all(0 < side < float("inf") for side in sides):
-            raise InputError(f"--box '{options.box}' is not a side or three sides separated by commas; write e.g. 75.")
-        box = tuple(sides * 3 if len(sides) == 1 else sides)
-    periodic = options.periodic if options.periodic is not None or box is None else True
-    return _build(CatalogSpec, path=options.path, where=options.where, h=options.h, box=box, periodic=periodic)
-
-
-def _graph_spec(options: argparse.Namespace, preset: Mapping[str, Any]) -> GraphSpec:
-    """The preset's graph with what the command line says; a method named anew forgets the other method's measure."""
-    method = options.method
-    if method is None and (options.radius is None) != (options.k is None):
-        method = "radius" if options.k is None else "knn"
-    fields = {**preset, **_given(method=method, radius=options.radius, k=options.k)}
-    method = fields.setdefault("method", "radius")
-    needed, other = ("radius", "k") if method == "radius" else ("k", "radius")
-    if fields.get(needed) is None:
-        raise InputError(f"The method {method} needs --{needed}.")
-    if getattr(options, other) is not None:
-        raise InputError(f"--{other} does nothing with the method {method}; leave it out or change --method.")
-    fields[other] = None
-    return _build(GraphSpec, **fields, **({"self_loops": True} if options.self_loops else {}))
-
-
 def _run_spec(options: argparse.Namespace) -> RunSpec:
     from gnnlib.training.presets import PRESETS
 
@@ -265,25 +233,13 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
     for name in ("target", "features"):
         if not fields.get(name):
             raise InputError(f"Training needs --{name}; `python -m gnnlib catalog {options.path}` lists the columns.")
-    return _build(
+    return build(
         RunSpec,
-        catalog=_catalog_spec(options),
-        graph=_graph_spec(options, preset.get("graph", {})),
-        model=_build(ModelSpec, **{**preset.get("model", {}), **_given(name=options.model)}),
+        catalog=catalog_spec(options),
+        graph=graph_spec(options, preset.get("graph", {})),
+        model=build(ModelSpec, **{**preset.get("model", {}), **_given(name=options.model)}),
         **fields,
     )
-
-
-def split_list(text: str) -> list[str]:
-    """Names separated by commas; commas inside parentheses belong to an expression."""
-    parts, depth = [""], 0
-    for letter in text:
-        depth += {"(": 1, ")": -1}.get(letter, 0)
-        if letter == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -295,16 +251,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(exclude_unset=True)
     return {name: _plain(item) for name, item in value.items()} if isinstance(value, Mapping) else value
-
-
-def _build(kind: Callable[..., S], **fields: Any) -> S:
-    """A spec, its validation error as one sentence."""
-    try:
-        return kind(**fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = "--" + re.sub("_", "-", str(first["loc"][0]))
-        raise InputError(f"{name} is {first['input']!r}: {first['msg'].lower()}.") from error
 
 
 def _say(line: str) -> None:

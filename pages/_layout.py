@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from pages import _session
+
 
 def heading(title: str, sentence: str) -> None:
     """The page's title and what it is for."""
@@ -30,6 +32,18 @@ def next_step(page: str, label: str, icon: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button(label, type="primary", icon=icon, key="next_step"):
             st.switch_page(page)
+
+
+def put(key: str, value: object) -> None:
+    """Let the widget that follows show `value`, also where that was changed elsewhere."""
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
+
+
+def why_not(place: str) -> None:
+    """The sentence why the last choice at this place could not be made, beside what caused it."""
+    if refused := _session.refusal(place):
+        st.error(refused.why, icon=":material/error:")
 
 
 def key_for(name: str, *about: object) -> str:

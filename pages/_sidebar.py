@@ -6,12 +6,22 @@ from typing import Literal
 
 import streamlit as st
 
-from gnnlib.catalog.table import CatalogSpec
+from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.run import Run, list_runs
 from pages import _session
 
+# Units of the display switch, with how they are called; "" leaves them as they are found.
+LENGTHS = {"": "as found"}
+LENGTHS |= {unit: unit for unit in ("Mpc", "Mpc/h", "kpc", "kpc/h", "pc", "pMpc", "pkpc")}
+MASSES = {
+    "": "as in the file",
+    "Msun": "Msun",
+    "Msun/h": "Msun/h",
+    "dex(Msun)": "log Msun",
+    "dex(Msun/h)": "log Msun/h",
+}
 LISTED = 60  # runs offered for opening; the Train page lists more
 STATES: dict[str, Literal["gray", "orange", "green", "red"]] = {
     "queued": "gray",
@@ -32,22 +42,69 @@ def in_view() -> None:
         graph_card()
         run_card()
         selection_card()
+    if st.session_state.pop("switched", False):
+        st.rerun()  # the page beside shows lengths and masses, too
 
 
 def catalog_card() -> None:
     with st.container(border=True, gap=None):
-        st.caption("CATALOG")
         try:
             rows = _session.catalog()
         except InputError as error:
+            st.caption("CATALOG")
             st.markdown(f"**{plain(_session.catalog_spec().path)}**")
             st.caption(plain(str(error)))
             return
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap=None):
+            st.caption("CATALOG")
+            with st.popover("Units", type="tertiary", width="content"):
+                units(rows)
         st.markdown(f"**{plain(rows.name)}**")
         sides = "" if rows.box is None else f" · {box_label(rows.box)} {rows.length_unit} box"
-        st.caption(f"{len(rows):,} rows{sides}{', periodic' if rows.periodic else ''}")
+        st.caption(f"{len(rows):,} rows{sides}{periodic_label(rows)}")
         if rows.spec.where:
             st.caption(f"where {plain(rows.spec.where)}")
+
+
+def units(rows: Catalog) -> None:
+    """The one switch for the lengths that the app reckons in and the masses that it shows."""
+    _unit_switch(
+        "lengths",
+        "Lengths",
+        LENGTHS,
+        rows.spec.lengths,
+        "Positions, box and linking length; the linking length is converted, so the graph stays the same.",
+    )
+    _unit_switch(
+        "masses", "Masses", MASSES, rows.spec.masses, "As tables and figures show them; expressions see the file's."
+    )
+
+
+def _unit_switch(place: str, label: str, units: dict[str, str], value: str | None, meaning: str) -> None:
+    refused = _session.refusal(place)
+    shown, key = (refused.said if refused else value) or "", f"shown_{place}"
+    if st.session_state.get(key) != shown:
+        st.session_state[key] = shown
+    st.selectbox(
+        label,
+        list(dict.fromkeys([*units, value or ""])),
+        format_func=lambda unit: units.get(unit) or str(unit),
+        key=key,
+        on_change=_switch,
+        args=(place,),
+        help=meaning,
+    )
+    if refused:
+        st.error(refused.why, icon=":material/error:")
+
+
+def _switch(place: str) -> None:
+    said = st.session_state[f"shown_{place}"] or None
+    if place == "lengths":
+        _session.choose_lengths(said)
+    else:
+        _session.choose(place, said, masses=said)
+    st.session_state.switched = True
 
 
 def graph_card() -> None:
@@ -139,6 +196,13 @@ def run_label(run: Run) -> str:
 
 def source_label(spec: CatalogSpec) -> str:
     return "sample" if spec.path == "sample" else spec.path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def periodic_label(rows: Catalog) -> str:
+    if not rows.periodic:
+        return ""
+    axes = [axis for axis, joined in zip("xyz", rows.periodic_axes, strict=True) if joined]
+    return ", periodic" + ("" if all(rows.periodic_axes) else f" in {' and '.join(axes)}")
 
 
 def box_label(box: object) -> str:

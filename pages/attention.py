@@ -125,6 +125,8 @@ def canvas(run: Run, which: str, relative: bool) -> None:
         selection=_session.selected_ids(scene.row_ids),
         attention_control=(min(low, 0.0), high, low),
         camera="main",
+        view=_session.view(),
+        on_view=_session.show_view,
     )
     _session.select(state.selected)
     if scene.caption:

@@ -13,11 +13,14 @@ from gnnlib.graph.diagnostics import summarize
 from gnnlib.graph.graph import EdgeFeature, GraphSpec
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
-from gnnlib.view.scene import Scene, graph_scene
+from gnnlib.view.export import Shot
+from gnnlib.view.scene import MAX_NODES, Scene, graph_scene
 from pages import _session
 from pages._exports import downloads, edge_table
 from pages._layout import heading, metric_strip, next_step
+from pages._look import Look, edge_colors, edge_values, look_panel, node_colors
 from pages._node import own_row
+from pages._scene_files import scene_files
 from pages._sidebar import plain
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 METHODS = {"radius": "Radius", "knn": "k nearest"}
 EDGE_FEATURES = {"length": "length", "cosines": "cosines", "relative_velocity": "relative velocity"}
-PLAIN = "nothing"
 
 
 def main() -> None:
@@ -47,12 +49,12 @@ def view(rows: Catalog) -> None:
     with picture:
         drawn = st.container()
     with controls:
-        colour = control_panel(rows)
+        look = control_panel(rows)
         chosen = st.container()
     spec = _session.graph_spec()
     try:
         with drawn:
-            spec = draw(rows, spec, colour)
+            spec = draw(rows, spec, look)
         if spec.method == "radius":
             sweep = _session.sweep(reach(spec))
             figures = sweep.at(spec.radius or 0.0)
@@ -106,22 +108,33 @@ def figure_strip(figures: dict[str, Any]) -> None:
     hash_funcs={
         CatalogSpec: lambda spec: spec.model_dump_json(),
         GraphSpec: lambda spec: spec.model_dump_json(),
+        Look: repr,
     },
 )
-def scene_of(catalog: CatalogSpec, changed: float, spec: GraphSpec, colour: str | None) -> Scene:
+def scene_of(catalog: CatalogSpec, changed: float, spec: GraphSpec, look: Look, cut_too: bool) -> Scene:
     rows = _session.catalog(catalog)
+    graph = _session.graph(catalog, spec)
     roles = rows.roles
     shown = [name for name in (roles.mass, roles.target, roles.central) if name]
     return graph_scene(
-        _session.graph(catalog, spec), rows, color_by=colour, size_by=roles.mass, details=tuple(dict.fromkeys(shown))
+        graph,
+        rows,
+        color_by=node_colors(look, rows, graph),
+        size_by=np.zeros(graph.n_nodes) if look.size is None else look.size,
+        edge_colors=edge_colors(look, graph),
+        edge_width=edge_values(graph, look.edge_width),
+        edge_opacity=edge_values(graph, look.edge_opacity),
+        details=tuple(dict.fromkeys(shown)),
+        context=_session.cut_positions(catalog) if cut_too else None,
     )
 
 
-def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
+def draw(rows: Catalog, spec: GraphSpec, look: Look) -> GraphSpec:
     """The graph in 3D; returns the specification with the linking length that the canvas settled on."""
+    cut_too = bool(st.session_state.get("graph_cut_rows"))
     if spec.method == "radius":
-        widest = wide_spec(spec, reach(spec))
-        scene = scene_of(rows.spec, _session.stamp(rows.spec), widest, colour)
+        widest = wide_spec(spec, reach(spec), with_features=bool(look.edge_columns - {"length"}))
+        scene = scene_of(rows.spec, _session.stamp(rows.spec), widest, look, cut_too)
         state = graph_canvas(
             scene,
             key="graph",
@@ -129,24 +142,34 @@ def draw(rows: Catalog, spec: GraphSpec, colour: str | None) -> GraphSpec:
             selection=_session.selected_ids(scene.row_ids),
             radius_control=(0.0, reach(spec), spec.radius or 0.0),
             camera="main",
+            view=_session.view(),
+            on_view=_session.show_view,
         )
         if state.radius and abs(state.radius - (spec.radius or 0)) > 1e-9:
             spec = spec.model_copy(update={"radius": float(f"{state.radius:.4g}")})
             _session.show_graph(spec)
     else:
-        scene = scene_of(rows.spec, _session.stamp(rows.spec), spec, colour)
+        scene = scene_of(rows.spec, _session.stamp(rows.spec), spec, look, cut_too)
         state = graph_canvas(
-            scene, key="graph_knn", height=600, selection=_session.selected_ids(scene.row_ids), camera="main"
+            scene,
+            key="graph_knn",
+            height=600,
+            selection=_session.selected_ids(scene.row_ids),
+            camera="main",
+            view=_session.view(),
+            on_view=_session.show_view,
         )
     _session.select(state.selected)
     if scene.caption:
         st.caption(f":material/info: {scene.caption.capitalize()}; the figures are of the whole graph.")
+    scene_files(scene, Shot(radius=spec.radius if spec.method == "radius" else None), _session.seen())
     return spec
 
 
-def wide_spec(spec: GraphSpec, radius: float) -> GraphSpec:
+def wide_spec(spec: GraphSpec, radius: float, with_features: bool = False) -> GraphSpec:
     """The graph whose edges, the longest left out, are the graph at every smaller radius."""
-    return GraphSpec(method="radius", radius=radius, periodic=spec.periodic, edge_features=("length",))
+    features = spec.edge_features if with_features else ("length",)
+    return GraphSpec(method="radius", radius=radius, periodic=spec.periodic, edge_features=features)
 
 
 def reach(spec: GraphSpec) -> float:
@@ -155,8 +178,8 @@ def reach(spec: GraphSpec) -> float:
     if radius <= largest:
         return largest
     rows = _session.catalog()
-    wraps = rows.box is not None and (rows.periodic if spec.periodic is None else spec.periodic)
-    half = float(rows.box.min()) / 2 if wraps and rows.box is not None else np.inf
+    box = rows.joined_box(spec.periodic)
+    half = np.inf if box is None else float(box[box > 0].min()) / 2
     return max(radius, min(float(f"{1.25 * radius:.2g}"), half))
 
 
@@ -188,8 +211,8 @@ def curves(sweep: RadiusSweep | None, spec: GraphSpec, rows: Catalog) -> None:
 # The controls beside it
 
 
-def control_panel(rows: Catalog) -> str | None:
-    """How the graph is built and what colours it; returns the column that colours the nodes."""
+def control_panel(rows: Catalog) -> Look:
+    """How the graph is built and how it looks; returns the latter."""
     spec = _session.graph_spec()
     unit = f" [{rows.length_unit}]" if rows.length_unit else ""
     put("graph_method", spec.method)
@@ -233,17 +256,18 @@ def control_panel(rows: Catalog) -> str | None:
         wrap=True,
         help="What a message knows of its edge; all are invariant under translation and rotation.",
     )
-    numeric = [str(name) for name in rows.table.columns if rows.table[name].dtype.kind in "iufb"]
-    default = rows.roles.mass or rows.roles.target
-    options = [PLAIN, *numeric]
-    colour = st.selectbox(
-        "Colour by",
-        options,
-        index=options.index(default) if default in options else 0,
-        key="graph_colour",
-        persist_state="session",
-    )
-    return None if colour in (None, PLAIN) else colour
+    look = look_panel(rows, spec)
+    if away := _session.rows_cut():
+        st.toggle(
+            "Show cut rows",
+            value=away <= MAX_NODES,
+            key="graph_cut_rows",
+            persist_state="session",
+            help=f"The {away:,} rows that the cut takes away, in grey; they are not part of the graph.",
+        )
+    else:
+        st.session_state.pop("graph_cut_rows", None)
+    return look
 
 
 def put(key: str, value: object) -> None:

@@ -74,7 +74,13 @@ def residual_map(run: Run, rows: Catalog) -> None:
     st.subheader("Residuals in space", anchor=False)
     scene = scene_of(run.id, _results.written(run))
     state = graph_canvas(
-        scene, key="residual_canvas", height=470, selection=_session.selected_ids(scene.row_ids), camera="main"
+        scene,
+        key="residual_canvas",
+        height=470,
+        selection=_session.selected_ids(scene.row_ids),
+        camera="main",
+        view=_session.view(),
+        on_view=_session.show_view,
     )
     _session.select(state.selected)
     if scene.caption:
@@ -146,7 +152,7 @@ def mass_colour(rows: Catalog) -> tuple[np.ndarray | None, str]:
     """Log mass where the catalog has one."""
     if rows.roles.mass is None:
         return None, ""
-    colours = column_colors(rows, rows.roles.mass)
+    colours = column_colors(rows, rows.roles.mass).along
     return colours.values, colours.label.replace("log10", "log₁₀")
 
 

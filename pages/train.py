@@ -17,7 +17,8 @@ from gnnlib.training.presets import PRESETS
 from gnnlib.training.run import ACTIVE, Run, create_run, list_runs, runs_directory
 from gnnlib.training.spec import RunSpec
 from gnnlib.view import charts
-from pages import _files, _results, _session
+from gnnlib.view.upload.places import keep
+from pages import _results, _session
 from pages._layout import heading, key_for, metric_strip, next_step
 from pages._sidebar import graph_label, plain, run_title
 
@@ -288,7 +289,7 @@ def begin(rows: Catalog, where: str, choices: dict[str, Any]) -> None:
             raise InputError("No features are chosen; name at least one column or expression.")
         source = rows.spec.model_copy(update={"where": where.strip() or None})
         if source.path != "sample":
-            kept = _files.keep(Path(source.path), _session.temporary_folder(), runs_directory() / ".uploads")
+            kept = keep(Path(source.path), _session.temporary_folder(), runs_directory() / ".uploads")
             source = source.model_copy(update={"path": str(kept)})
         spec = RunSpec.model_validate({"catalog": source, "graph": _session.graph_spec(), **choices})
         with st.spinner("Checking catalog, graph and folds"):
