@@ -307,7 +307,336 @@ def test_a_touch_rotates_and_a_pinch_zooms_on_a_narrow_screen(chromium: Any, add
     context.close()
 
 
-def test_without_webgl_2_a_sentence_stands_in_its_place(chromium: Any, address: str) -> None:
+def places(page: Any) -> dict[int, dict[str, Any]]:
+    """Where every node is on the screen, by row id."""
+    script = """async count => {
+        const found = {};
+        for (let id = 1000; id < 1000 + count; id++) found[id] = await window.__filament.graph.screen(id);
+        return found;
+    }"""
+    return {int(row_id): place for row_id, place in page.evaluate(script, NODES).items()}
+
+
+def drag(page: Any, points: list[tuple[float, float]]) -> None:
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*point, steps=2)
+    page.mouse.up()
+
+
+def middle(page: Any) -> tuple[float, float]:
+    box = page.locator("canvas.graph").bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def test_a_box_selects_what_it_surrounds_near_and_far_and_shift_adds_another(page: Any) -> None:
+    x, y = middle(page)
+    where = places(page)
+
+    def within(left: float, right: float, top: float, bottom: float) -> set[int]:
+        return {i for i, at in where.items() if left < at["x"] < right and top < at["y"] < bottom}
+
+    page.get_by_role("button", name="Select with a box").click()
+    drag(page, [(x - 60, y - 50), (x + 40, y + 45)])
+    first = within(x - 60, x + 40, y - 50, y + 45)
+    assert len(first) > 5
+    page.wait_for_function("n => window.__filament.graph.report().selection.length === n", arg=len(first))
+    assert {int(i) for i in report(page)["selection"]} == first
+    page.keyboard.down("Shift")
+    drag(page, [(x + 40, y - 50), (x + 120, y + 45)])
+    page.keyboard.up("Shift")
+    both = first | within(x + 40, x + 120, y - 50, y + 45)
+    page.wait_for_function("n => window.__filament.graph.report().selection.length === n", arg=len(both))
+    assert {int(i) for i in report(page)["selection"]} == both
+    page.wait_for_function(
+        "n => JSON.parse(document.querySelector('code').innerText).selected.length === n", arg=len(both)
+    )
+    camera = report(page)["camera"]
+    page.keyboard.press("Escape")
+    assert report(page)["selection"] and page.locator("canvas.drawing").count() == 0
+    drag(page, [(x, y), (x + 50, y)])
+    assert report(page)["camera"]["azimuth"] != camera["azimuth"]
+    page.keyboard.press("Escape")
+    wait_told(page, "selected", [])
+
+
+def test_a_lasso_selects_inside_its_outline_only(page: Any) -> None:
+    x, y = middle(page)
+    where = places(page)
+    page.locator("canvas.graph").focus()
+    page.keyboard.press("l")
+    drag(page, [(x - 150, y + 80), (x, y - 150), (x + 150, y + 80)])
+
+    def inside(at: dict[str, Any]) -> bool:
+        height = (y + 80 - at["y"]) / 230  # 0 at the base of the triangle, 1 at its tip
+        return 0 < height < 1 and abs(at["x"] - x) < 150 * (1 - height)
+
+    expected = {i for i, at in where.items() if inside(at)}
+    assert len(expected) > 5
+    page.wait_for_function("() => window.__filament.graph.report().selection.length > 0")
+    found = {int(i) for i in report(page)["selection"]}
+    assert len(found ^ expected) <= 0.04 * len(expected)  # the outline is as coarse as the pointer's steps
+
+
+def test_a_touch_draws_a_lasso_on_a_narrow_screen(chromium: Any, address: str) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(address)
+    page.wait_for_function("() => window.__filament?.graph?.report().frames > 0", timeout=WAIT)
+    page.get_by_role("button", name="Select with a lasso").tap()
+    client = context.new_cdp_session(page)
+    x, y = middle(page)
+    corners = [(x - 70, y - 70), (x + 70, y - 70), (x + 70, y + 70), (x - 70, y + 70)]
+    client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x - 70, "y": y - 70}]})
+    for at in corners[1:]:
+        client.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": at[0], "y": at[1]}]})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("() => window.__filament.graph.report().selection.length > 0", timeout=WAIT)
+    inside = {i for i, at in places(page).items() if abs(at["x"] - x) < 70 and abs(at["y"] - y) < 70}
+    assert {int(i) for i in report(page)["selection"]} == inside
+    context.close()
+
+
+def projected(view: str, point: np.ndarray, box: dict[str, float]) -> tuple[float, float]:
+    """Where a point of the test's box of side 100 appears, worked out from the text of a point of view alone."""
+    kind, *numbers = view.split("_")
+    azimuth, elevation, away, *target = map(float, numbers)
+    a, e = np.radians(azimuth), np.radians(elevation)
+    right = np.array([-np.sin(a), np.cos(a), 0.0])
+    up = np.array([-np.sin(e) * np.cos(a), -np.sin(e) * np.sin(a), np.cos(e)])
+    back = np.cross(right, up)
+    radius = 50 * np.sqrt(3)
+    offset = point - 50.0 - radius * np.array(target)
+    depth = away * radius - (offset @ back if kind == "p" else 0.0)
+    scale = box["height"] / (2 * np.tan(np.radians(15))) / depth
+    return (
+        box["x"] + box["width"] / 2 + scale * float(offset @ right),
+        box["y"] + box["height"] / 2 - scale * float(offset @ up),
+    )
+
+
+@pytest.mark.parametrize("view", ["p_-58_20_3.6_0_0_0", "o_35_-10_3_0.1_-0.05_0.2", "p_120_45_0.8_0.1_0.1_0"])
+def test_a_link_sets_the_view_and_a_known_node_is_where_geometry_puts_it(
+    chromium: Any, address: str, graph: Any, view: str
+) -> None:
+    context = chromium.new_context(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(f"{address}/?view={view}")
+    page.wait_for_function("() => window.__filament?.graph?.report().frames > 0", timeout=WAIT)
+    assert report(page)["view"] == view
+    box = page.locator("canvas.graph").bounding_box()
+    x, y = middle(page)
+    near = [i for i in in_view(page, NODES) if np.hypot(screen(page, i)["x"] - x, screen(page, i)["y"] - y) < 200]
+    row_id = near[0]
+    x, y = projected(view, graph.positions[row_id - 1000], box)
+    place = screen(page, row_id)
+    assert (place["x"], place["y"]) == pytest.approx((x, y), abs=0.2)
+    page.mouse.click(x, y)
+    wait_told(page, "selected", [row_id])
+    context.close()
+
+
+def test_the_settled_view_goes_into_the_address_without_another_run_of_the_page(page: Any) -> None:
+    runs = told(page)["runs"]
+    page.get_by_role("button", name="Look along z").click()
+    page.get_by_role("button", name="Orthographic view").click()
+    page.wait_for_function("() => location.search.includes('view=o_-90_90')", timeout=WAIT)
+    assert page.url.endswith(report(page)["view"])
+    page.wait_for_timeout(500)
+    assert told(page)["runs"] == runs
+    page.get_by_role("button", name="Select 7 and 8").click()
+    wait_told(page, "selected", [1007, 1008])
+    assert told(page)["runs"] == runs + 1
+
+
+def test_seen_in_parallel_along_an_axis_the_other_two_coordinates_are_to_scale(page: Any, graph: Any) -> None:
+    page.get_by_role("button", name="Orthographic view").click()
+    page.get_by_role("button", name="Look along y").click()
+    page.wait_for_timeout(300)
+    where = places(page)
+    x, z = graph.positions[:, 0], graph.positions[:, 2]
+    pixels = np.array([[where[i]["x"], where[i]["y"]] for i in range(1000, 1000 + NODES)])
+    per_unit = np.ptp(pixels[:, 0]) / np.ptp(x)
+    np.testing.assert_allclose(pixels[:, 0] - pixels[0, 0], (x - x[0]) * per_unit, atol=0.05)
+    np.testing.assert_allclose(pixels[:, 1] - pixels[0, 1], (z[0] - z) * per_unit, atol=0.05)
+
+
+def test_it_turns_slowly_until_the_hand_takes_over(page: Any) -> None:
+    page.get_by_role("button", name="Turn slowly").click()
+    first = report(page)["camera"]["azimuth"]
+    page.wait_for_function("a => window.__filament.graph.report().camera.azimuth > a + 0.05", arg=first, timeout=WAIT)
+    page.mouse.click(*middle(page))
+    stopped = report(page)["camera"]["azimuth"]
+    page.wait_for_timeout(400)
+    assert report(page)["camera"]["azimuth"] == stopped
+    assert page.get_by_role("button", name="Turn slowly").get_attribute("aria-pressed") == "false"
+
+
+def test_fit_brings_the_selection_and_its_neighbours_into_the_picture(page: Any, graph: Any) -> None:
+    (row_id,) = in_view(page, 1, skip=30)
+    click(page, row_id)
+    wait_told(page, "selected", [row_id])
+    before = screen(page, row_id)["depth"]
+    page.keyboard.press("f")
+    page.wait_for_timeout(300)
+    box = page.locator("canvas.graph").bounding_box()
+    for near in {row_id, *neighbours(graph, row_id)}:
+        at = screen(page, near)
+        straight = np.abs(graph.positions[near - 1000] - graph.positions[row_id - 1000]).max() < 50
+        if straight:  # not through a periodic face
+            assert box["x"] < at["x"] < box["x"] + box["width"] and box["y"] < at["y"] < box["y"] + box["height"]
+    assert screen(page, row_id)["depth"] < before
+
+
+def test_enter_selects_the_node_nearest_to_the_middle(page: Any) -> None:
+    page.locator("canvas.graph").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.__filament.graph.report().selection.length === 1", timeout=WAIT)
+    (chosen,) = map(int, report(page)["selection"])
+    x, y = middle(page)
+    where = {i: np.hypot(at["x"] - x, at["y"] - y) for i, at in places(page).items()}
+    assert where[chosen] <= min(where.values()) + 8
+    assert f"selected {chosen}" in page.locator(".spoken").inner_text()
+
+
+def test_thinned_edges_keep_the_shortest_of_every_node_and_the_canvas_says_how_many_are_left_out(
+    page: Any, graph: Any
+) -> None:
+    total = graph.n_edges // 2
+    budget = total // 2
+    page.evaluate("n => window.__filament.graph.budget(n)", budget)
+    now = report(page)
+    assert now["within"] == total and 0.98 * budget <= now["drawn"] <= budget
+    legend = page.locator(".legend").inner_text()
+    assert f"showing {now['drawn']:,} of {total:,} edges" in legend and "the longest of each node" in legend
+    script = """async ([pairs, lengths, budget]) => {
+        const source = performance.getEntriesByType("resource").find((entry) => entry.name.endsWith("/edges.js"));
+        const { Edges } = await import(source.name);
+        const edges = new Edges();
+        edges.take(Uint32Array.from(pairs), Float32Array.from(lengths));
+        edges.choose({ radius: null, least: null, values: null, name: null, budget });
+        return [...edges.visible];
+    }"""
+    source, receiver = graph.edge_index
+    once = source < receiver
+    order = np.argsort(graph.lengths[once], kind="stable")
+    pairs = graph.edge_index.T[once][order]
+    packed = pairs + np.array([0, 13 << 27])
+    lengths = graph.lengths[once][order]
+    kept = page.evaluate(script, [packed.ravel().tolist(), lengths.tolist(), budget])
+    assert len(set(kept)) == len(kept) <= budget
+    shortest = {int(np.flatnonzero((pairs == node).any(axis=1))[0]) for node in np.unique(pairs)}
+    assert shortest <= set(kept)
+    page.get_by_role("button", name="Draw all").click()
+    assert report(page)["drawn"] == total
+
+
+def test_a_picture_has_the_size_asked_for_and_shows_the_scene(page: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    page.get_by_role("button", name="Save a picture").click()
+    page.get_by_label("Size").select_option("own")
+    page.get_by_label("Width").fill("900")
+    page.get_by_label("Height").fill("700")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save PNG").click()
+    download.value.save_as(tmp_path / "picture.png")
+    picture = np.asarray(Image.open(tmp_path / "picture.png").convert("RGB")).astype(int)
+    assert picture.shape == (700, 900, 3)
+    sky = picture[5, 890]
+    different = (np.abs(picture - sky).sum(axis=2) > 40).mean()
+    assert 0.01 < different < 0.6
+    box = page.locator("canvas.graph").bounding_box()
+    assert report(page)["frames"] and screen(page, 1000)["x"] > box["x"]  # the view on the screen is as before
+
+
+def test_nodes_are_painted_in_their_colours_where_they_are(page: Any, graph: Any) -> None:
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="kind").click()
+    page.wait_for_function("() => window.__filament.graph.data().scene.node_color.categories.length === 3")
+    page.wait_for_timeout(500)
+    from io import BytesIO
+
+    from PIL import Image
+
+    picture = np.asarray(Image.open(BytesIO(page.screenshot())).convert("RGB")).astype(float)
+    colors = page.evaluate("window.__filament.graph.data().scene.node_color")
+    mass = clustered_graph(NODES, box=100.0, radius=RADIUS, seed=0)[1]
+    kind = np.where(mass > 12.5, "cluster", np.where(mass > 11.5, "group", "field"))
+    close = []
+    for row_id, at in places(page).items():
+        if at["picked"] != str(row_id):
+            continue
+        stop = colors["stops"][colors["categories"].index(str(kind[row_id - 1000]))]
+        wanted = np.array([int(stop[i : i + 2], 16) for i in (1, 3, 5)])
+        seen = picture[round(at["y"]) - 1 : round(at["y"]) + 2, round(at["x"]) - 1 : round(at["x"]) + 2].reshape(-1, 3)
+        lit = seen[np.argmin(np.abs(seen - wanted).sum(axis=1))]
+        close.append(np.corrcoef(lit, wanted)[0, 1] > 0.9)  # the same hue, whatever the light
+    assert len(close) > 100 and np.mean(close) > 0.9
+
+
+def test_fifty_mounts_release_their_contexts_and_their_memory(page: Any) -> None:
+    script = """async () => {
+        const source = performance.getEntriesByType("resource").find((entry) => entry.name.endsWith("/canvas.js"));
+        const { mount } = await import(source.name);
+        const data = { ...structuredClone(window.__filament.graph.data()), key: "again" };
+        const contexts = [];
+        const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+            const made = get.call(this, kind, ...rest);
+            if (kind === "webgl2" && made) contexts.push(made);
+            return made;
+        };
+        const base = new URL("/", location.href).href;
+        const sizes = [];
+        for (let round = 0; round < 50; round++) {
+            const parentElement = document.body.appendChild(document.createElement("div"));
+            const leave = mount({ parentElement, data, setStateValue() {}, setTriggerValue() {} }, base);
+            while (!(window.__filament.again?.report().frames > 0)) await new Promise(requestAnimationFrame);
+            leave();
+            parentElement.remove();
+            if (round % 10 === 9) sizes.push(performance.memory.usedJSHeapSize);
+        }
+        HTMLCanvasElement.prototype.getContext = get;
+        return { made: contexts.length, alive: contexts.filter((gl) => !gl.isContextLost()).length, sizes };
+    }"""
+    page.on("console", lambda message: page.requests.append(message.text))
+    found = page.evaluate(script)
+    assert found["made"] == 50 and found["alive"] == 0
+    assert not [text for text in page.requests if "WebGL contexts" in text]
+    assert report(page)["frames"] and not page.evaluate("'again' in window.__filament")
+    assert found["sizes"][-1] - found["sizes"][0] < 40e6
+    client = page.context.new_cdp_session(page)
+    client.send("HeapProfiler.collectGarbage")
+    assert page.evaluate("performance.memory.usedJSHeapSize") < 120e6
+
+
+def test_an_exported_page_draws_the_scene_without_a_server_or_a_network(
+    chromium: Any, graph: Any, tmp_path: Path
+) -> None:
+    from gnnlib.view.colors import colors_of
+    from gnnlib.view.export import Shot, html
+    from gnnlib.view.scene import graph_scene
+
+    scene = graph_scene(graph, color_by=colors_of(graph.positions[:, 2], "z"), details=())
+    (tmp_path / "scene.html").write_bytes(html(scene, Shot(radius=6.0, view="p_30_10_3_0_0_0")))
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"file://{tmp_path}/scene.html")
+    page.wait_for_function("() => window.__filament?.scene?.report().frames > 0", timeout=WAIT)
+    now = page.evaluate("window.__filament.scene.report()")
+    assert now["drawn"] == scene.edges_within(6.0) and now["view"] == "p_30_10_3_0_0_0"
+    page.locator("canvas.graph").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.__filament.scene.report().selection.length === 1")
+    assert not errors
+    context.close()
+
+
+def test_without_webgl_2_a_sentence_stands_in_its_place_and_offers_a_plotly_view(chromium: Any, address: str) -> None:
     context = chromium.new_context()
     page = context.new_page()
     page.add_init_script(
@@ -316,4 +645,6 @@ def test_without_webgl_2_a_sentence_stands_in_its_place(chromium: Any, address: 
     )
     page.goto(address)
     page.get_by_text("This browser has no WebGL 2").wait_for(timeout=WAIT)
+    page.get_by_role("button", name="Show a Plotly view").click()
+    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=WAIT)
     context.close()

@@ -12,12 +12,11 @@ import h5py
 import pytest
 from playwright.sync_api import expect
 
+from .visitor import drawn, expect_figure, fill, open_page, open_section, read_path, settled, visiting
+
 pytestmark = pytest.mark.browser
 PROJECT = Path(__file__).resolve().parents[2]
-WAIT = 60_000
 TRAINED = 400_000
-expect.set_options(timeout=WAIT)
-TROUBLE = re.compile(r"Traceback|Something went wrong|Uncaught")
 
 
 @pytest.fixture(scope="module")
@@ -33,41 +32,8 @@ def address(serve: Callable[..., str], runs: Path) -> str:
 
 @pytest.fixture
 def page(chromium: Any, address: str) -> Iterator[Any]:
-    """A new visitor on a laptop's screen; an error in the page's JavaScript fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(WAIT)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(address)
-    yield page
-    assert not TROUBLE.search(page.inner_text("body"))
-    context.close()
-    assert not errors
-
-
-def settled(page: Any) -> None:
-    """Until the server has nothing more to say about the page."""
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=WAIT)
-    assert not TROUBLE.search(page.inner_text("body"))
-
-
-def open_page(page: Any, title: str) -> None:
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
-    settled(page)
-
-
-def expect_figure(page: Any, label: str, value: str | re.Pattern[str]) -> None:
-    """The metric with this label comes to show this value."""
-    metric = page.get_by_test_id("stMetric").filter(has=page.get_by_text(label, exact=True)).first
-    expect(metric.get_by_test_id("stMetricValue")).to_have_text(value)
-
-
-def drawn(page: Any, key: str) -> dict[str, Any]:
-    """The canvas's own report once it has drawn a frame."""
-    page.wait_for_function(f"() => window.__filament?.[{json.dumps(key)}]?.report().frames > 0", timeout=WAIT)
-    return page.evaluate(f"window.__filament[{json.dumps(key)}].report()")
+    with visiting(chromium, address) as page:
+        yield page
 
 
 def start_training(page: Any, runs: Path) -> Path:
@@ -134,17 +100,13 @@ def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -
         with h5py.File(chunk) as file:
             rows += int(file["Header"].attrs["Nsubgroups_ThisFile"])
     open_page(page, "Catalog")
-    page.get_by_test_id("stButtonGroup").get_by_text("Path on the server").click()
-    path = page.get_by_role("textbox", name="File, or folder of chunks, on the server")
-    path.fill(str(tng_chunks))
-    path.press("Enter")
+    read_path(page, tng_chunks)
     page.get_by_text(f"{rows:,} rows").first.wait_for()
     settled(page)
     expect_figure(page, "Rows", f"{rows:,}")
     page.get_by_text("are missing, so the box is not filled").first.wait_for()
-    cut = page.get_by_role("textbox", name="Keep rows where")
-    cut.fill("SubhaloMassType_stars > 1e8 & SubhaloFlag & SubhaloMassType_dm > 0")
-    cut.press("Enter")
+    open_section(page, "Subsets")
+    fill(page, "Keep rows where", "SubhaloMassType_stars > 1e8 & SubhaloFlag & SubhaloMassType_dm > 0")
     page.get_by_text(f"of {rows:,} rows are kept").wait_for()
     settled(page)
 
@@ -176,9 +138,6 @@ def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -
 def test_a_file_that_is_no_table_ends_in_a_sentence(page: Any, shared_data: Path) -> None:
     tree = shared_data / "sim" / "rockstar" / "tree_0_0_0.dat"
     open_page(page, "Catalog")
-    page.get_by_test_id("stButtonGroup").get_by_text("Path on the server").click()
-    path = page.get_by_role("textbox", name="File, or folder of chunks, on the server")
-    path.fill(str(tree))
-    path.press("Enter")
+    read_path(page, tree)
     page.get_by_test_id("stAlert").filter(has_text=tree.name).first.wait_for()
     page.get_by_text("Filament sample").first.wait_for()
