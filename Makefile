@@ -5,8 +5,11 @@ PORT ?= 8501
 ADDRESS ?= localhost
 BIN := .venv/bin
 
-# Folders that the Catalog page may read by path, separated by colons; set it to nothing to allow uploads only.
+# Folders that the Catalog page may read by path, separated by colons; set it to nothing to allow uploads only. By
+# itself it is set only where nobody but this machine can reach the app.
+ifneq (,$(filter $(ADDRESS),localhost 127.0.0.1 ::1))
 export FILAMENT_DATA_DIRS ?= $(HOME):$(abspath ..)
+endif
 
 .PHONY: run test test-slow benchmark lint format browser clean
 
