@@ -197,14 +197,7 @@ def curves(sweep: RadiusSweep | None, spec: GraphSpec, rows: Catalog) -> None:
         return
     st.subheader("At every linking length", anchor=False)
     found = sweep.curves(np.linspace(0.0, sweep.largest, 121))
-    figure = charts.radius_curves(
-        found["radius"],
-        found["isolated_fraction"],
-        found["largest_component_fraction"],
-        found["mean_degree"],
-        spec.radius,
-        rows.length_unit,
-    )
+    figure = charts.radius_curves(found, spec.radius, rows.length_unit)
     st.plotly_chart(figure, key="curves")
 
 
