@@ -26,7 +26,7 @@ SPLITS = {"slabs": "Slabs", "blocks": "Blocks", "group": "Groups", "random": "Ra
 SPLIT_MEANINGS = {
     "slabs": "Slabs of equal counts along the longest axis, with a buffer between train and test.",
     "blocks": "Blocks in three dimensions, with a buffer between train and test.",
-    "group": "Whole groups stay together; no buffer.",
+    "group": "Blocks of whole groups, with a buffer between train and test.",
     "random": "Neighbours of test objects are trained on, so the scores are too good. For comparison only.",
 }
 LISTED = 200
@@ -234,7 +234,7 @@ def cross_validation(rows: Catalog, chosen: dict[str, Any], preset: str, depth: 
     }
     spec = _session.graph_spec()
     default = "0"
-    if split in ("slabs", "blocks"):
+    if split != "random":
         default = f"{(spec.radius or 0) * depth:.4g}" if spec.method == "radius" else "edge length × depth"
     folds["buffer"] = right.number_input(
         f"Buffer [{rows.length_unit}]" if rows.length_unit else "Buffer",

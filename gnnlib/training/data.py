@@ -104,7 +104,7 @@ def prepare(spec: RunSpec) -> TrainingData:
             f"The buffer of {width} takes {worst:.0%} of the rows of a fold from the training; a smaller buffer, "
             f"less depth or a shorter linking length leaves more."
         )
-    if spec.buffer is None and spec.split in ("slabs", "blocks") and spec.graph.columns:
+    if spec.buffer is None and spec.split != "random" and spec.graph.columns:
         warnings.append(
             "Neighbours in the space of columns lie anywhere, so there is no buffer; edges between test and training "
             "rows are cut."
@@ -203,12 +203,12 @@ def _buffer(spec: RunSpec) -> tuple[float, int]:
     reach.
 
     Where no edge is longer than a length, that times the depth; else as many steps along the edges. 0 where folds are
-    not spatial, and for neighbours in the space of columns, which nearly all rows are a step away from. Whatever the
+    random, and for neighbours in the space of columns, which nearly all rows are a step away from. Whatever the
     buffer, no edge joins test and training rows: each part has a graph of its own (`Fold`).
     """
     if spec.buffer is not None:
         return spec.buffer, 0
-    if spec.split not in ("slabs", "blocks") or spec.graph.columns:
+    if spec.split == "random" or spec.graph.columns:
         return 0.0, 0
     longest = reach(spec.graph)
     return (0.0, spec.model.depth) if longest is None else (longest * spec.model.depth, 0)

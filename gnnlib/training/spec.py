@@ -16,9 +16,10 @@ class RunSpec(BaseModel):
     """Catalog + graph + model + task + folds + optimisation. Written as spec.json into the run.
 
     target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial),
-    "group" (whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length
-    unit, None = what `depth` layers reach (linking length x depth, else so many steps along the edges) for spatial
-    splits. batch_size: training rows in a step, at most. central: optional column that is true for centrals. device:
+    "group" (blocks of whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the
+    catalog's length unit, None = what `depth` layers reach (linking length x depth, else so many steps along the
+    edges), 0 for a random split. batch_size: training rows in a step, at most. central: optional column that is true
+    for centrals. device:
     "auto", "cpu", "cuda", "mps".
     """
 

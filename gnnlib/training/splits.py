@@ -2,7 +2,8 @@
 
 Neighbours share environment, so a random split lets a model see its own test objects through the graph. Spatial
 splits with a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen &
-Nagai (2024) does.
+Nagai (2024) does. Whole groups are divided by space as well: dealt out at random, they would leave a test graph in
+which neighbours are mostly members of one group, which tells a model who belongs together.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def make_folds(
     group_of = _group_codes(groups, spec) if spec.split == "group" else None
     axis = longest_axis(positions, box)
     if group_of is not None:
-        part = _balanced_groups(group_of, n_folds, rng)
+        part = _blocks_of_groups(positions, group_of, n_folds)
     elif spec.split == "slabs":
         part = _equal_parts(positions[:, axis], n_folds)
     elif spec.split == "blocks":
@@ -113,18 +114,30 @@ def _equal_parts(values: np.ndarray, n_parts: int) -> np.ndarray:
     return part
 
 
-def _blocks(positions: np.ndarray, n_blocks: int) -> np.ndarray:
-    """The block [N] of each row: cut across the widest spread in proportion, again and again (a k-d tree's cells)."""
+def _blocks(positions: np.ndarray, n_blocks: int, weight: np.ndarray | None = None) -> np.ndarray:
+    """The block [N] of each row: cut across the widest spread in proportion, again and again (a k-d tree's cells).
+
+    weight: [N] int, what is divided in proportion; 1 a row where None. Every block gets at least one row.
+    """
     part = np.zeros(len(positions), dtype=np.int64)
     if n_blocks == 1:
         return part
     low = n_blocks // 2
     axis = int(np.argmax(np.ptp(positions, axis=0)))
     order = np.argsort(positions[:, axis], kind="stable")
-    cut = len(positions) * low // n_blocks
+    weight = np.ones(len(positions), dtype=np.int64) if weight is None else weight
+    filled = np.cumsum(weight[order])
+    wanted = filled[-1] * low // n_blocks
+    cut = min(max(int(np.argmin(np.abs(filled - wanted))) + 1, low), len(positions) - (n_blocks - low))
     for rows, count, first in ((order[:cut], low, 0), (order[cut:], n_blocks - low, low)):
-        part[rows] = first + _blocks(positions[rows], count)
+        part[rows] = first + _blocks(positions[rows], count, weight[rows])
     return part
+
+
+def _blocks_of_groups(positions: np.ndarray, group_of: np.ndarray, n_folds: int) -> np.ndarray:
+    """The fold [N] of each row: whole groups in blocks of space, a group being where its first row is."""
+    first = np.unique(group_of, return_index=True)[1]
+    return _blocks(positions[first], n_folds, np.bincount(group_of))[group_of]
 
 
 def _within(positions: np.ndarray, test: np.ndarray, buffer: float, box: np.ndarray | None) -> np.ndarray:
@@ -173,18 +186,6 @@ def _group_codes(groups: np.ndarray | None, spec: RunSpec) -> np.ndarray:
     return codes
 
 
-def _balanced_groups(group_of: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """The fold [N] of each row: groups from large to small, each to the fold with the fewest rows so far."""
-    sizes = np.bincount(group_of)
-    order = rng.permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    fold_of, filled = np.zeros(len(sizes), dtype=np.int64), np.zeros(n_folds, dtype=np.int64)
-    for group in order:
-        fold_of[group] = np.argmin(filled)
-        filled[fold_of[group]] += sizes[group]
-    return fold_of[group_of]
-
-
 def _validation_groups(group_of: np.ndarray, rest: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """[N] bool: whole groups of the rest, 10 to 15 % of its rows where the group sizes allow it."""
     sizes = np.bincount(group_of[rest], minlength=int(group_of.max()) + 1)
@@ -220,7 +221,7 @@ def _swallowed(
             f"use another split or a larger catalog."
         )
     width = float(np.ptp(positions[test, axis]))
-    place = {"slabs": "slab", "blocks": "block"}.get(spec.split, "part")
+    place = {"slabs": "slab", "blocks": "block", "group": "block"}.get(spec.split, "part")
     return InputError(
         f"The buffer of {buffer:.4g} around a test {place} {width:.4g} wide leaves {left} of {len(positions)} rows "
         f"to train on; use a smaller buffer, a shorter linking length or less depth."

@@ -130,7 +130,25 @@ def test_groups_are_never_split(seed, n_folds):
         for mask in (fold.test, fold.validation, fold.train):
             assert not set(groups[mask]) & set(groups[~mask])
     sizes = [fold.test.sum() for fold in folds]
-    assert max(sizes) - min(sizes) <= np.bincount(groups).max()
+    assert max(sizes) - min(sizes) <= 2 * np.bincount(groups).max()
+
+
+def test_folds_of_groups_do_not_tell_who_belongs_together():
+    """Among the neighbours in a test graph members of one group are as rare as in the catalog, not as if dealt out."""
+    rng = np.random.default_rng(8)
+    centres = rng.uniform(0, SIDE, (120, 3))
+    groups = np.repeat(np.arange(120), 10)
+    positions = centres[groups] + rng.normal(0, 0.4, (1200, 3))
+    near = np.linalg.norm(positions[:, None] - positions[None], axis=-1) < 2.0
+    same = groups[:, None] == groups[None]
+
+    def share(rows: np.ndarray) -> float:
+        return float(same[np.ix_(rows, rows)].sum() / near[np.ix_(rows, rows)].sum())
+
+    everywhere = share(np.ones(1200, dtype=bool))
+    folds = make_folds(positions, None, run_spec(split="group", folds=4, group="g"), groups, buffer=1.0)
+    assert all(share(fold.inference_graph) < 1.5 * everywhere for fold in folds)
+    assert share(rng.permutation(120)[groups] < 30) > 2 * everywhere
 
 
 @pytest.mark.parametrize("missing", [np.nan, None, -1])
