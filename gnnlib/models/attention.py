@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gnnlib.models.edges import Edges
 from gnnlib.models.segments import segment_softmax, segment_sum, symlog
 from gnnlib.models.spec import ModelSpec
-from gnnlib.models.stack import PairLinear, Stack, Update
+from gnnlib.models.stack import Frame, PairLinear, Stack, Step, Update
 
 _NEGATIVE_SLOPE = 0.2
 
@@ -38,15 +39,15 @@ class AttentionLayer(nn.Module):
         attend, gate = self.logits(nn.functional.leaky_relu(pair, _NEGATIVE_SLOPE)).chunk(2, dim=-1)
         return segment_softmax(attend, receiver, n), gate.sigmoid()
 
-    def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, Tensor]:
-        receiver, n = edge_index[1], len(xi)
-        pair, value = self.pair(xi, edge_index, edge_attr).split(self.width, dim=-1)
+    def forward(self, xi: Tensor, edges: Edges, carried: None = None) -> Step:
+        receiver, n = edges.receiver, len(xi)
+        pair, value = self.pair(xi, edges).split(self.width, dim=-1)
         alpha, gate = self.weigh(pair, receiver, n)
         messages = nn.functional.silu(value).unflatten(-1, (2 * self.heads, self.channels))
         weighed = messages * torch.cat([alpha, gate], dim=-1).unsqueeze(-1)
         attended, counted = segment_sum(weighed.flatten(1), receiver, n).chunk(2, dim=-1)
-        return self.update(xi, torch.cat([attended, symlog(counted)], dim=-1)), alpha
+        return Step(self.update(xi, torch.cat([attended, symlog(counted)], dim=-1)), alpha)
 
 
-def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:
-    return Stack(spec, n_features, n_targets, lambda: AttentionLayer(spec, n_edge_features))
+def build(frame: Frame) -> Stack:
+    return Stack(frame, lambda level: AttentionLayer(frame.spec, frame.n_edge_features))

@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gnnlib.models.edges import Edges
 from gnnlib.models.segments import segment_max, segment_mean, segment_std, segment_sum, symlog
 from gnnlib.models.spec import ModelSpec
-from gnnlib.models.stack import PairLinear, Stack, Update
+from gnnlib.models.stack import Frame, PairLinear, Stack, Step, Update
 
 AGGREGATIONS = {"sum": segment_sum, "mean": segment_mean, "max": segment_max, "std": segment_std}
 
@@ -25,18 +26,18 @@ class MessagePassingLayer(nn.Module):
         self.phi = nn.Sequential(nn.SiLU(), nn.Linear(spec.hidden, spec.latent))
         self.update = Update(spec.latent, spec.latent * len(spec.aggregation), spec.hidden, spec.dropout)
 
-    def message(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+    def message(self, xi: Tensor, edges: Edges) -> Tensor:
         """phi: [M, latent]."""
-        return self.phi(self.pair(xi, edge_index, edge_attr))
+        return self.phi(self.pair(xi, edges))
 
     def aggregate(self, messages: Tensor, receiver: Tensor, n: int) -> Tensor:
         """Every aggregation of `spec.aggregation`, side by side: [n, latent * A], zeros without edges."""
         return torch.cat([AGGREGATIONS[name](messages, receiver, n) for name in self.aggregation], dim=-1)
 
-    def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, None]:
-        messages = self.message(xi, edge_index, edge_attr)
-        return self.update(xi, symlog(self.aggregate(messages, edge_index[1], len(xi)))), None
+    def forward(self, xi: Tensor, edges: Edges, carried: None = None) -> Step:
+        messages = self.message(xi, edges)
+        return Step(self.update(xi, symlog(self.aggregate(messages, edges.receiver, len(xi)))))
 
 
-def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:
-    return Stack(spec, n_features, n_targets, lambda: MessagePassingLayer(spec, n_edge_features))
+def build(frame: Frame) -> Stack:
+    return Stack(frame, lambda level: MessagePassingLayer(frame.spec, frame.n_edge_features))

@@ -1,4 +1,4 @@
-"""What every model returns: a Gaussian for each node and, where it has attention, the weights with their own edges."""
+"""What every model returns: its answers and, where it has attention, the weights with their own edges."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ class Attention(NamedTuple):
 
 
 class Output(NamedTuple):
-    """mean, log_variance (natural): [N, T] in the scaled target's unit. attention: one entry a layer, or ()."""
+    """R rows: N nodes, P pairs or G graphs, as the task asks.
+
+    mean: [R, T] in the scaled target's unit; classification of nodes: logits [R, C]; of pairs: logits [R, 1].
+    log_variance (natural): [R, T]; None for classification. attention: one entry a layer, or (). edges: for models
+    that find edges of their own, those of each layer and copy, [2, M_l] (layer by layer, copies side by side), or ().
+    """
 
     mean: Tensor
-    log_variance: Tensor
+    log_variance: Tensor | None
     attention: tuple[Attention, ...] = ()
+    edges: tuple[Tensor, ...] = ()

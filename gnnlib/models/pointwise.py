@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gnnlib.models.edges import Edges
 from gnnlib.models.spec import ModelSpec
-from gnnlib.models.stack import Stack, Update
+from gnnlib.models.stack import Frame, Stack, Step, Update
 
 
 class PointwiseLayer(nn.Module):
@@ -15,9 +16,9 @@ class PointwiseLayer(nn.Module):
         super().__init__()
         self.update = Update(spec.latent, 0, spec.hidden, spec.dropout)
 
-    def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> tuple[Tensor, None]:
-        return self.update(xi, xi[:, :0]), None
+    def forward(self, xi: Tensor, edges: Edges, carried: None = None) -> Step:
+        return Step(self.update(xi, xi[:, :0]))
 
 
-def build(spec: ModelSpec, n_features: int, n_edge_features: int, n_targets: int) -> Stack:
-    return Stack(spec, n_features, n_targets, lambda: PointwiseLayer(spec), edges=False)
+def build(frame: Frame) -> Stack:
+    return Stack(frame, lambda level: PointwiseLayer(frame.spec), steps=0)

@@ -3,57 +3,143 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gnnlib.models.heads import GaussianHead
+from gnnlib.errors import InputError
+from gnnlib.models.edges import Edges
+from gnnlib.models.geometry import Geometry
+from gnnlib.models.heads import Where, graphs, make_head
 from gnnlib.models.output import Attention, Output
-from gnnlib.models.spec import ModelSpec
+from gnnlib.models.segments import segment_mean
+from gnnlib.models.spec import ModelSpec, Task
+
+
+class Step(NamedTuple):
+    """What a layer hands on: the next xi [N, latent]; attention [M, heads] over the edges it was given, or None; the
+    edges [2, M_l] it found itself, or None; and whatever else its kind of layer passes from one to the next."""
+
+    xi: Tensor
+    attention: Tensor | None = None
+    found: Tensor | None = None
+    carried: Any = None
+
+
+class Frame(NamedTuple):
+    """What every `build` function of a model gets: its spec and what goes in and comes out."""
+
+    spec: ModelSpec
+    n_features: int
+    n_edge_features: int
+    n_outputs: int
+    task: Task
 
 
 class Stack(nn.Module):
     """x -> xi^(0) -> U chains of layers -> rho([xi^(0), xi^(1,depth), .., xi^(U,depth)]).
 
-    make_layer: called U * depth times; a layer is a module (xi [N, latent], edge_index [2, M], edge_attr [M, D]) ->
-    (next xi [N, latent], attention weights [M, heads] or None). The encoded input xi^(0) is kept beside the
-    copies, so what a node says about itself never has to pass through its neighbours. edges: whether the layers
-    look at them; `reach` is how many edges away a node's output can depend on.
+    make_layer: called U * depth times with the number of the layer in its chain; a layer is a module
+    (xi [N, latent], `Edges`, what the layer before carried or None) -> `Step`. The encoded input xi^(0) is kept beside
+    the copies, so what a node says about itself never has to pass through its neighbours.
+
+    reach: how many edges away a node's output can depend on, None for the whole graph. needs_geometry: whether the
+    vectors along the edges must be given.
     """
 
     def __init__(
-        self, spec: ModelSpec, n_features: int, n_targets: int, make_layer: Callable[[], nn.Module], edges: bool = True
+        self,
+        frame: Frame,
+        make_layer: Callable[[int], nn.Module],
+        steps: int | None = 1,
+        needs_geometry: bool = False,
     ) -> None:
+        """steps: how many edges away one layer looks, None for the whole graph."""
         super().__init__()
-        self.reach = spec.depth if edges else 0
+        spec = frame.spec
+        self.reach = None if steps is None or spec.global_state else steps * spec.depth
+        self.needs_geometry = needs_geometry
         self.encode = nn.Sequential(
-            nn.Linear(n_features, spec.hidden),
+            nn.Linear(frame.n_features, spec.hidden),
             nn.SiLU(),
             nn.Linear(spec.hidden, spec.latent),
             nn.LayerNorm(spec.latent),
         )
-        self.layers = nn.ModuleList(make_layer() for _ in range(spec.unshared * spec.depth))
+        self.layers = nn.ModuleList(make_layer(number % spec.depth) for number in range(spec.unshared * spec.depth))
         self.depth = spec.depth
-        self.head = GaussianHead(spec.latent * (spec.unshared + 1), spec.hidden, n_targets, spec.dropout)
-
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Output:
-        """x [N, F], edge_index [2, M] (source, receiver), edge_attr [M, D] -> Output; edges may come in any order."""
-        encoded = self.encode(x)
-        xi, states = encoded, [encoded]
-        weights: list[list[Tensor]] = [[] for _ in range(self.depth)]
-        for number, layer in enumerate(self.layers):
-            level = number % self.depth
-            xi, attention = layer(encoded if level == 0 else xi, edge_index, edge_attr)
-            if attention is not None:
-                weights[level].append(attention)
-            if level == self.depth - 1:
-                states.append(xi)
-        mean, log_variance = self.head(torch.cat(states, dim=-1))
-        self_loop = edge_index[0] == edge_index[1]
-        attended = tuple(
-            Attention(edge_index, torch.cat(of_level, dim=-1), self_loop) for of_level in weights if of_level
+        width = spec.latent * (spec.unshared + 1)
+        self.head = make_head(frame.task, spec, width, frame.n_edge_features, frame.n_outputs)
+        self.globals = (
+            nn.ModuleList(GlobalState(spec.latent, spec.hidden) for _ in self.layers) if spec.global_state else None
         )
-        return Output(mean, log_variance, attended)
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor,
+        geometry: Geometry | None = None,
+        where: Where | None = None,
+    ) -> Output:
+        """x [N, F], edge_index [2, M] (source, receiver) in any order, edge_attr [M, D] -> Output.
+
+        Raises InputError where the model needs the geometry, or its task the pairs, and they are missing.
+        """
+        if self.needs_geometry and geometry is None:
+            raise InputError(
+                "This model works on the vectors along the edges and was given none; choose a graph in 3D."
+            )
+        where = where or Where()
+        edges = Edges.build(edge_index, edge_attr, geometry, *graphs(where, x))
+        encoded = self.encode(x)
+        states = [encoded]
+        steps: list[list[Step]] = [[] for _ in range(self.depth)]
+        for copy in range(len(self.layers) // self.depth):
+            xi, carried, whole = encoded, None, None
+            for level in range(self.depth):
+                number = copy * self.depth + level
+                if self.globals is not None:
+                    xi, whole = self.globals[number](xi, whole, edges)
+                step = self.layers[number](xi, edges, carried)
+                xi, carried = step.xi, step.carried
+                steps[level].append(step)
+            states.append(xi)
+        mean, log_variance = self.head(torch.cat(states, dim=-1), where)
+        return Output(mean, log_variance, _attention(steps, edge_index, edges), _found(steps))
+
+
+def _attention(steps: list[list[Step]], edge_index: Tensor, edges: Edges) -> tuple[Attention, ...]:
+    self_loop = edge_index[0] == edge_index[1]
+    weights = [[step.attention for step in level if step.attention is not None] for level in steps]
+    return tuple(
+        Attention(edge_index, edges.as_given(torch.cat(copies, dim=-1)), self_loop) for copies in weights if copies
+    )
+
+
+def _found(steps: list[list[Step]]) -> tuple[Tensor, ...]:
+    found = [[step.found for step in level if step.found is not None] for level in steps]
+    return tuple(torch.cat(copies, dim=-1) for copies in found if copies)
+
+
+class GlobalState(nn.Module):
+    """A state u of the whole graph beside those of the nodes (Battaglia et al. 2018, arXiv 1806.01261).
+
+    Before a layer u' = u + MLP(u, mean_i xi_i), and every node hears it: xi_i + W u'. Through the nodes it so enters
+    phi and psi, and through them the edges are in it. [N, latent] and u [G, latent] or None -> both anew.
+    """
+
+    def __init__(self, latent: int, hidden: int) -> None:
+        super().__init__()
+        self.update = nn.Sequential(nn.Linear(2 * latent, hidden), nn.SiLU(), nn.Linear(hidden, latent))
+        self.norm = nn.LayerNorm(latent)
+        self.tell = nn.Linear(latent, latent)
+
+    def forward(self, xi: Tensor, whole: Tensor | None, edges: Edges) -> tuple[Tensor, Tensor]:
+        mean = segment_mean(xi, edges.graph_of, edges.n_graphs)
+        whole = torch.zeros_like(mean) if whole is None else whole
+        whole = self.norm(whole + self.update(torch.cat([whole, mean], dim=-1)))
+        return xi + self.tell(whole).index_select(0, edges.graph_of), whole
 
 
 class Update(nn.Module):
@@ -82,7 +168,6 @@ class PairLinear(nn.Module):
         self.source = nn.Linear(latent, width, bias=False)
         self.edge = nn.Linear(n_edge_features, width, bias=False) if n_edge_features else None
 
-    def forward(self, xi: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Tensor:
-        source, receiver = edge_index
-        pair = self.receiver(xi).index_select(0, receiver) + self.source(xi).index_select(0, source)
-        return pair if self.edge is None else pair + self.edge(edge_attr)
+    def forward(self, xi: Tensor, edges: Edges) -> Tensor:
+        pair = self.receiver(xi).index_select(0, edges.receiver) + self.source(xi).index_select(0, edges.source)
+        return pair if self.edge is None else pair + self.edge(edges.attr)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
+from gnnlib.models.heads import GaussianHead, GraphHead
 from gnnlib.models.output import Attention, Output
 from gnnlib.models.stack import Stack
 from gnnlib.training.devices import training_cores
@@ -88,12 +89,12 @@ class Batch(NamedTuple):
 class Batches:
     """The training rows of a fold in batches, shuffled anew at each pass; outputs are exactly those of the whole graph.
 
-    reach: how many edges away a row's output can depend on. batch_size: rows in a batch at most; a small
+    reach: how many edges away a row's output can depend on, None for the whole graph. batch_size: rows in a batch at most; a small
     catalog gets smaller batches, so that a pass is always a fair number of steps. A batch is some patches of
     neighbouring rows, so that their receptive fields overlap.
     """
 
-    def __init__(self, data: FoldData, reach: int, batch_size: int) -> None:
+    def __init__(self, data: FoldData, reach: int | None, batch_size: int) -> None:
         self.data, self.reach = data, reach
         self.edges_of = torch.bincount(data.edge_index[1], minlength=len(data.x))
         self.first_edge = torch.cumsum(self.edges_of, dim=0) - self.edges_of
@@ -113,6 +114,9 @@ class Batches:
     def around(self, rows: Tensor) -> Batch:
         """The nodes `rows` (indices [r]) and whatever reaches them in `reach` steps."""
         nodes, edges = rows, rows.new_zeros(0)
+        if self.reach is None:
+            share = len(rows) / self.n_train
+            return Batch(self.data.x, self.data.edge_index, self.data.edge_attr, rows, self.data.y[rows], share)
         for _ in range(self.reach):
             edges = self._edges_into(nodes)
             reached = torch.zeros_like(self.data.train)
@@ -272,16 +276,19 @@ def _forward(model: Stack, batch: Batch, training: bool = False) -> Output:
     model.train(training)
     with torch.set_grad_enabled(training):
         output = model(batch.x, batch.edge_index, batch.edge_attr)
-    return Output(output.mean[batch.rows], output.log_variance[batch.rows])
+    log_variance = None if output.log_variance is None else output.log_variance[batch.rows]
+    return Output(output.mean[batch.rows], log_variance)
 
 
 def _loss(output: Output, batch: Batch, beta: float = 0.0) -> Tensor:
+    assert output.log_variance is not None  # of a regression
     return gaussian_nll(output.mean, output.log_variance, batch.y, beta)
 
 
 def _calibrate(model: Stack, checked: Batch) -> None:
     """Scale sigma by what the validation rows say of it."""
     output = _forward(model, checked)
+    assert output.log_variance is not None and isinstance(model.head, GaussianHead | GraphHead)
     factor = sigma_scale(output.mean, output.log_variance, checked.y)
     model.head.sigma_scale.mul_(factor)
 

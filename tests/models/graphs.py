@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gnnlib.models.edges import Edges
 from gnnlib.models.spec import ModelSpec
 
 N_FEATURES, N_EDGE_FEATURES = 3, 4
@@ -28,3 +29,8 @@ def random_graph(
     edge_index = edge_index[:, torch.argsort(edge_index[1], stable=True)]
     x = torch.randn(n, N_FEATURES, generator=generator, dtype=dtype)
     return x, edge_index, torch.randn(edge_index.shape[1], N_EDGE_FEATURES, generator=generator, dtype=dtype)
+
+
+def edges_of(n: int, edge_index: Tensor, edge_attr: Tensor) -> Edges:
+    """The same as layers get them, all nodes in one graph."""
+    return Edges.build(edge_index, edge_attr, None, torch.zeros(n, dtype=torch.int64), 1)

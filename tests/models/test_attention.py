@@ -10,7 +10,7 @@ from gnnlib.models.attention import AttentionLayer
 from gnnlib.models.output import Attention
 from gnnlib.models.registry import build_model
 from gnnlib.models.segments import segment_sum
-from tests.models.graphs import N_EDGE_FEATURES, N_FEATURES, random_graph, small_spec
+from tests.models.graphs import N_EDGE_FEATURES, N_FEATURES, edges_of, random_graph, small_spec
 
 
 def attention_of(edge_index: torch.Tensor, x: torch.Tensor, edge_attr: torch.Tensor) -> tuple[Attention, ...]:
@@ -36,7 +36,7 @@ def test_weights_equal_those_of_pyg_gatv2conv_with_the_same_parameters() -> None
     _, edge_index, edge_attr = random_graph()
     xi = torch.randn(40, spec.latent, dtype=torch.float64)
     _, (edges, expected) = conv(xi, edge_index, edge_attr, return_attention_weights=True)
-    _, weights = layer(xi, edge_index, edge_attr)
+    weights = layer(xi, edges_of(40, edge_index, edge_attr)).attention
     assert torch.equal(edges, edge_index)
     torch.testing.assert_close(weights, expected)
 

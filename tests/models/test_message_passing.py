@@ -10,7 +10,7 @@ from torch_geometric.utils import scatter, softmax
 from gnnlib.models.message_passing import AGGREGATIONS, MessagePassingLayer
 from gnnlib.models.segments import segment_softmax
 from gnnlib.models.stack import PairLinear
-from tests.models.graphs import N_EDGE_FEATURES, random_graph, small_spec
+from tests.models.graphs import N_EDGE_FEATURES, edges_of, random_graph, small_spec
 
 REDUCTION = {"sum": np.sum, "mean": np.mean, "max": np.max, "std": np.std}
 
@@ -28,7 +28,9 @@ def test_all_aggregations_equal_a_loop_over_the_nodes() -> None:
     names = ("sum", "mean", "max", "std")
     layer = MessagePassingLayer(small_spec("message_passing", aggregation=names), N_EDGE_FEATURES).double()
     x, edge_index, edge_attr = random_graph()
-    messages = layer.message(torch.randn(len(x), 8, dtype=torch.float64), edge_index, edge_attr).detach()
+    messages = layer.message(
+        torch.randn(len(x), 8, dtype=torch.float64), edges_of(len(x), edge_index, edge_attr)
+    ).detach()
     expected = by_loop(messages.numpy(), edge_index[1].numpy(), len(x), names)
     found = layer.aggregate(messages, edge_index[1], len(x)).numpy()
     np.testing.assert_allclose(found, expected, atol=1.1e-3)  # std: its root is kept smooth at 0
@@ -42,7 +44,7 @@ def test_messages_equal_a_layer_on_the_concatenated_pair() -> None:
     whole = torch.cat([pair.receiver.weight, pair.source.weight, pair.edge.weight], dim=1)
     concatenated = torch.cat([x[edge_index[1]], x[edge_index[0]], edge_attr], dim=1)
     expected = concatenated @ whole.T + pair.receiver.bias
-    torch.testing.assert_close(pair(x, edge_index, edge_attr), expected)
+    torch.testing.assert_close(pair(x, edges_of(len(x), edge_index, edge_attr)), expected)
 
 
 @pytest.mark.parametrize("name", ["sum", "mean", "max"])

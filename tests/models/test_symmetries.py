@@ -59,7 +59,7 @@ def test_the_order_of_the_edges_does_not_matter(name: str, seed: int) -> None:
 @every_model
 def test_outputs_have_the_promised_shapes(name: str) -> None:
     x, edge_index, edge_attr = random_graph()
-    model = build_model(small_spec(name), N_FEATURES, N_EDGE_FEATURES, n_targets=2).double()
+    model = build_model(small_spec(name), N_FEATURES, N_EDGE_FEATURES, n_outputs=2).double()
     output = model(x, edge_index, edge_attr)
     assert output.mean.shape == output.log_variance.shape == (len(x), 2)
 
@@ -151,8 +151,8 @@ def test_predictions_do_not_change_when_the_catalog_is_turned_mirrored_and_moved
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="no model 'transformer'; choose one of attention"):
-        build_model(ModelSpec(name="transformer"), 1, 1)
+    with pytest.raises(InputError, match="no model 'oracle'; choose one of attention"):
+        build_model(ModelSpec(name="oracle"), 1, 1)
 
 
 @every_model
