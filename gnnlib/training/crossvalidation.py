@@ -28,12 +28,12 @@ from gnnlib.models.registry import build_model
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.data import TrainingData
 from gnnlib.training.devices import describe, resolve
-from gnnlib.training.loop import EpochReport, FoldData, Prediction, fit, predict
+from gnnlib.training.loop import EpochReport, FitResult, FoldData, Prediction, fit, predict
 from gnnlib.training.metrics import by_kind, evaluate
-from gnnlib.training.run import Run, write_json, written_whole
+from gnnlib.training.resume import FoldOutcome, Kept
+from gnnlib.training.run import Run, write_json, write_text, written_whole
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
-from gnnlib.training.splits import Fold
 
 OUTPUTS = ("metrics.jsonl", "results.json", "predictions.parquet", "attention.parquet", "checkpoint.safetensors")
 PACKAGES = (
@@ -54,12 +54,20 @@ NETWORK_SHARE = 0.9  # of a fold's progress; the rest is for the baselines
 
 
 def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], should_stop: Callable[[], bool]) -> bool:
-    """Train all folds of a run and write its files after each. False where `should_stop` ended it before the last."""
+    """Train all folds of a run and write its files after each. False where `should_stop` ended it before the last.
+
+    Goes on where an earlier worker of the same run was stopped or killed, to the numbers it would have come to.
+    """
     spec = data.spec
     device = resolve(spec.device)
-    for name in OUTPUTS:
-        (run.folder / name).unlink(missing_ok=True)
-    write_json(run.folder / "environment.json", _environment(data, describe(device)))
+    environment = _environment(data, describe(device))
+    kept = Kept(run, json.dumps([spec.model_dump(mode="json"), environment["catalog"].get("sha256")]))
+    if not kept.continues:
+        for name in OUTPUTS:
+            (run.folder / name).unlink(missing_ok=True)
+    elif run.environment | {"catalog": None} != environment | {"catalog": None}:
+        log("Warning: the run goes on with other versions or another device, so its last digits may differ.")
+    write_json(run.folder / "environment.json", environment)
     for warning in data.warnings:
         log(f"Warning: {warning}")
     width = f"{data.steps} along the edges" if data.steps else f"{data.buffer:.4g} {data.graph.length_unit}".strip()
@@ -67,10 +75,19 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
         f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds ({spec.split}), "
         f"buffer {width}; {spec.model.name} on {describe(device)}."
     )
-    training = _Training(run, data, device, should_stop)
+    training = _Training(run, data, device, kept, should_stop)
+    training.keep_metrics()
     for number in range(spec.folds):
-        if not training.fold(number):
-            return False
+        if kept.finished(number):
+            training.add(kept.fold(number))
+            log(f"Fold {number + 1} of {spec.folds} is kept from before.")
+        else:
+            outcome = training.fold(number)
+            if outcome is None:
+                training.write_weights()
+                return False
+            kept.keep(number, outcome)
+            training.add(outcome)
         training.write()
         figures = training.folds[-1]["metrics"]
         log(f"Fold {number + 1} of {spec.folds}: R2 {figures['r2']:.3f}, RMSE {figures['rmse']:.4g}.")
@@ -80,24 +97,35 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
 class _Training:
     """One cross-validation under way and what the folds have given so far."""
 
-    def __init__(self, run: Run, data: TrainingData, device: torch.device, should_stop: Callable[[], bool]) -> None:
-        self.run, self.data, self.spec, self.device, self.should_stop = run, data, data.spec, device, should_stop
-        self.started = time.perf_counter()
+    def __init__(
+        self, run: Run, data: TrainingData, device: torch.device, kept: Kept, should_stop: Callable[[], bool]
+    ) -> None:
+        self.run, self.data, self.spec, self.device = run, data, data.spec, device
+        self.kept, self.should_stop = kept, should_stop
         self.told = 0.0
         self.folds: list[dict[str, Any]] = []
         self.predictions: list[pd.DataFrame] = []
         self.attention: list[pd.DataFrame] = []
         self.weights: dict[str, torch.Tensor] = {}
 
-    def fold(self, number: int) -> bool:
-        """Train and test one fold, network and baselines. False where it was stopped."""
-        began = time.perf_counter()
-        data, spec, fold = self.data, self.spec, self.data.folds[number]
-        fitted = self.fit(spec, fold, lambda report: self.tell(number, report))
-        if fitted is None:
-            return False
-        weights, prediction, best_epoch = fitted
+    def add(self, outcome: FoldOutcome) -> None:
+        """Count a finished fold in."""
+        self.folds.append(outcome.figures)
+        self.predictions.append(outcome.tables["predictions"])
+        if "attention" in outcome.tables:
+            self.attention.append(outcome.tables["attention"])
+        self.weights |= outcome.weights
 
+    def fold(self, number: int) -> FoldOutcome | None:
+        """Train and test one fold, network and baselines. None where it was stopped."""
+        data, spec, fold = self.data, self.spec, self.data.folds[number]
+        weights, prediction, fitted = self.fit(number, spec, lambda report: self.tell(number, report))
+        named = {f"fold{number}.{name}": value for name, value in weights.items()}
+        if prediction is None:
+            self.weights |= named  # the best so far
+            return None
+
+        began = time.perf_counter()
         test, tested = fold.test, fold.test[fold.inference_graph]
         truth, known = data.target[test], fold.train | fold.validation
         mean = _single(prediction.mean[tested])
@@ -117,49 +145,55 @@ class _Training:
                 values = method(data.features[known], data.target[known], data.features[test], spec.seed)
             else:
                 alone = spec.model_copy(update={"model": spec.model.model_copy(update={"name": "pointwise"})})
-                if (fitted := self.fit(alone, fold)) is None:
-                    return False
-                values = fitted[1].mean[tested]
+                other = self.fit(number, alone)[1]
+                if other is None:
+                    return None
+                values = other.mean[tested]
             table[f"baseline_{name}"] = _single(values)
             if self.should_stop():
-                return False
+                return None
 
-        self.weights |= {f"fold{number}.{name}": value for name, value in weights.items()}
-        self.predictions.append(table)
+        tables = {"predictions": table}
         if prediction.attention:
-            self.attention.append(_attention_table(data, number, prediction.attention))
-        self.folds.append(
-            {
-                "fold": number,
-                "n_test": int(test.sum()),
-                "n_train": int(fold.train.sum()),
-                "n_validation": int(fold.validation.sum()),
-                "n_buffer": int(fold.buffer.sum()),
-                "best_epoch": best_epoch,
-                "seconds": time.perf_counter() - began,
-                "metrics": evaluate(truth, table["prediction"].to_numpy()),
-                "baselines": {name: evaluate(truth, table[f"baseline_{name}"].to_numpy()) for name in spec.baselines},
-            }
-        )
-        return True
+            tables["attention"] = _attention_table(data, number, prediction.attention)
+        figures = {
+            "fold": number,
+            "n_test": int(test.sum()),
+            "n_train": int(fold.train.sum()),
+            "n_validation": int(fold.validation.sum()),
+            "n_buffer": int(fold.buffer.sum()),
+            "best_epoch": fitted.best_epoch,
+            "seconds": fitted.seconds + time.perf_counter() - began,
+            "metrics": evaluate(truth, table["prediction"].to_numpy()),
+            "baselines": {name: evaluate(truth, table[f"baseline_{name}"].to_numpy()) for name in spec.baselines},
+        }
+        return FoldOutcome(figures, tables, named)
 
     def fit(
-        self, spec: RunSpec, fold: Fold, on_epoch: Callable[[EpochReport], None] = lambda report: None
-    ) -> tuple[dict[str, torch.Tensor], Prediction, int] | None:
-        """Train on the fold's training graph, predict its inference graph: weights with scalers, prediction, best
-        epoch.
+        self, number: int, spec: RunSpec, on_epoch: Callable[[EpochReport], None] = lambda report: None
+    ) -> tuple[dict[str, torch.Tensor], Prediction | None, FitResult]:
+        """Train on the fold's training graph, predict its inference graph: weights with scalers, and the prediction,
+        None where it was stopped.
         """
-        data, inside, seen = self.data, fold.training_graph, fold.inference_graph
+        data, fold = self.data, self.data.folds[number]
+        inside, seen = fold.training_graph, fold.inference_graph
         graph, features, target = data.graph.subgraph(inside), data.features[inside], data.target[inside]
         scalers = Scalers.fit(graph, features, target, fold.train[inside])
         model = build_model(spec.model, features.shape[1], scalers.n_edge_features, seed=spec.seed)
         fold_data = FoldData.build(graph, features, target, fold.train[inside], fold.validation[inside], scalers)
-        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop)
-        if self.should_stop():
-            return None
-        prediction = predict(model, data.graph.subgraph(seen), data.features[seen], scalers, self.device)
-        scaling = {f"scalers.{name}": value for name, value in scalers.state().items()}
-        return result.state_dict | scaling, prediction, result.best_epoch
+        checkpoint = self.kept.training(number, f"{spec.model.name}{spec.seed}")
+        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint)
+        weights = result.state_dict | {f"scalers.{name}": value for name, value in scalers.state().items()}
+        if result.stopped or self.should_stop():
+            return weights, None, result
+        return weights, predict(model, data.graph.subgraph(seen), data.features[seen], scalers, self.device), result
+
+    def keep_metrics(self) -> None:
+        """Leave in metrics.jsonl the epochs of finished folds only; those of the fold under way are told again."""
+        path = self.run.folder / "metrics.jsonl"
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(path, "".join(line for line in lines if self.kept.finished(_fold_of(line))))
 
     def tell(self, number: int, report: EpochReport) -> None:
         """One line of metrics.jsonl, and the status every half second."""
@@ -171,18 +205,23 @@ class _Training:
             return
         self.told = now
         progress = (number + NETWORK_SHARE * report.epoch / report.epochs) / self.spec.folds
+        whole = report.seconds / report.epoch * report.epochs / NETWORK_SHARE * self.spec.folds
         self.run.write_status(
             message=f"Fold {number + 1} of {self.spec.folds}, epoch {report.epoch} of {report.epochs}.",
             progress=progress,
-            eta_s=(now - self.started) * (1 - progress) / progress,
+            eta_s=whole * (1 - progress),
         )
+
+    def write_weights(self) -> None:
+        """checkpoint.safetensors: the finished folds' weights, and the best so far of one that was stopped."""
+        with written_whole(self.run.folder / "checkpoint.safetensors") as path:
+            save_file({name: value.contiguous() for name, value in self.weights.items()}, path)
 
     def write(self) -> None:
         """The files of the folds so far."""
         folder = self.run.folder
         predictions = pd.concat(self.predictions, ignore_index=True)
-        with written_whole(folder / "checkpoint.safetensors") as path:
-            save_file({name: value.contiguous() for name, value in self.weights.items()}, path)
+        self.write_weights()
         with written_whole(folder / "predictions.parquet") as path:
             _write_table(predictions, path)
         if self.attention:
@@ -215,13 +254,21 @@ class _Training:
             "length_unit": data.graph.length_unit,
             "graph": summarize(data.graph),
             "device": describe(self.device),
-            "seconds": time.perf_counter() - self.started,
+            "seconds": sum(fold["seconds"] for fold in self.folds),
             "metrics": network["all"],
             "baselines": {name: figures["all"] for name, figures in baselines.items()},
             "by_kind": network,
             "baselines_by_kind": baselines,
             "folds": self.folds,
         }
+
+
+def _fold_of(line: str) -> int:
+    """The fold that a line of metrics.jsonl is about; -1 where a killed worker left half of one."""
+    try:
+        return int(json.loads(line)["fold"])
+    except ValueError:
+        return -1
 
 
 def _attention_table(data: TrainingData, number: int, layers: tuple[Attention, ...]) -> pd.DataFrame:

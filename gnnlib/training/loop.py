@@ -10,8 +10,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -26,6 +26,7 @@ from gnnlib.models.output import Attention, Output
 from gnnlib.models.stack import Stack
 from gnnlib.training.devices import training_cores
 from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
+from gnnlib.training.resume import Checkpoint
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
 
@@ -108,7 +109,15 @@ class Batches:
         return -(-len(self.patches) // self.per_batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in torch.randperm(len(self.patches)).split(self.per_batch):
+        return self.of(self.shuffled())
+
+    def shuffled(self) -> Tensor:
+        """An order of the patches for one pass, drawn from torch's random state."""
+        return torch.randperm(len(self.patches))
+
+    def of(self, order: Tensor, done: int = 0) -> Iterator[Batch]:
+        """The batches of a pass in this order, without the first `done`."""
+        for chosen in order.split(self.per_batch)[done:]:
             yield self.around(torch.cat([self.patches[number] for number in chosen.tolist()]))
 
     def around(self, rows: Tensor) -> Batch:
@@ -183,58 +192,155 @@ def fit(
     device: torch.device,
     on_epoch: Callable[[EpochReport], None] = lambda report: None,
     should_stop: Callable[[], bool] = lambda: False,
+    checkpoint: Checkpoint | None = None,
 ) -> FitResult:
     """Train `model` in place on one fold and leave in it the best validation weights (without validation, the last).
 
     on_epoch is called after each epoch; should_stop is asked before each step, and True ends the training there.
-    Raises InputError where the loss stops being finite or memory runs out.
+    checkpoint: where the training is kept every few seconds and goes on from if it was there; on_epoch is told of the
+    epochs before it once more, and all numbers are those of a training that was never interrupted. Raises InputError
+    where the loss stops being finite or memory runs out.
     """
-    started = time.perf_counter()
     devices = [device] if device.type == "cuda" else []
     with _plain_words(spec, device), training_cores(), torch.random.fork_rng(devices=devices):
         torch.manual_seed(spec.seed)
-        model.to(device)
-        data = data.to(device)
-        optimizer = torch.optim.AdamW(
+        fitting = _Fitting(model.to(device), data.to(device), spec, device, checkpoint)
+        for report in fitting.history:
+            on_epoch(report)
+        while len(fitting.history) < spec.epochs and not fitting.stopped:
+            if fitting.epoch(should_stop):
+                on_epoch(fitting.history[-1])
+        fitting.keep()
+        return fitting.finish()
+
+
+class _Fitting:
+    """One training under way; after each step all that the next one depends on is in here and in torch's random
+    state.
+    """
+
+    def __init__(
+        self, model: Stack, data: FoldData, spec: RunSpec, device: torch.device, checkpoint: Checkpoint | None
+    ) -> None:
+        self.model, self.spec, self.device, self.checkpoint = model, spec, device, checkpoint
+        self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
-        batches = Batches(data, model.reach, spec.batch_size)
-        steps = spec.epochs * len(batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: one_cycle(done, steps))
-        checked = batches.around(data.validation.nonzero().flatten()) if data.validation.any() else None
-        history: list[EpochReport] = []
-        best, best_epoch, best_state, stopped = float("inf"), 0, _copy(model), False
-        for epoch in range(1, spec.epochs + 1):
-            train_loss = 0.0
-            for batch in batches:
-                if stopped := should_stop():
-                    break
-                output = _forward(model, batch, training=True)
-                optimizer.zero_grad(set_to_none=True)
-                _loss(output, batch, BETA).backward()
-                nn.utils.clip_grad_norm_(model.parameters(), _GRADIENT_NORM)
-                optimizer.step()
-                rate = float(schedule.get_last_lr()[0])
-                schedule.step()
-                train_loss += _loss(output, batch).item() * batch.share
-            if stopped:
-                break
-            validation_loss = _loss(_forward(model, checked), checked).item() if checked else None
-            if not np.isfinite(train_loss):
-                raise InputError(
-                    f"Training stopped at epoch {epoch}: the loss is no longer a number; lower the learning rate "
-                    f"(now {spec.learning_rate:g}) or look for extreme values in the features."
-                )
-            if validation_loss is not None and validation_loss < best:
-                best, best_epoch, best_state = validation_loss, epoch, _copy(model)
-            seconds = time.perf_counter() - started
-            history.append(EpochReport(epoch, spec.epochs, train_loss, validation_loss, rate, seconds))
-            on_epoch(history[-1])
-        if best_epoch:
-            model.load_state_dict(best_state)
-            if checked and len(checked.y) >= _SMALLEST_CALIBRATION:
-                _calibrate(model, checked)
-    return FitResult(_copy(model), tuple(history), best_epoch, time.perf_counter() - started, stopped)
+        self.batches = Batches(data, model.reach, spec.batch_size)
+        self.checked = self.batches.around(data.validation.nonzero().flatten()) if data.validation.any() else None
+        self.history: list[EpochReport] = []
+        self.best, self.best_epoch, self.best_state = float("inf"), 0, _copy(model)
+        self.order: Tensor | None = None  # of the patches in the epoch under way
+        self.done, self.train_loss = 0, 0.0  # its steps so far, and their part of its loss
+        self.stopped = False
+        self.started = time.perf_counter()
+        if checkpoint is not None and (kept := checkpoint.load()) is not None:
+            self._restore(*kept)
+
+    def epoch(self, should_stop: Callable[[], bool]) -> bool:
+        """Train for an epoch, or what is left of it, and add it to the history. False where it was stopped."""
+        if self.order is None:
+            self.order, self.done, self.train_loss = self.batches.shuffled(), 0, 0.0
+        number = len(self.history) + 1
+        for batch in self.batches.of(self.order, self.done):
+            if should_stop():
+                self.stopped = True
+                return False
+            self.step(batch)
+            self.done += 1
+            if self.checkpoint is not None and self.checkpoint.due and self.done < len(self.batches):
+                self.keep()
+        if not np.isfinite(self.train_loss):
+            raise InputError(
+                f"Training stopped at epoch {number}: the loss is no longer a number; lower the learning rate "
+                f"(now {self.spec.learning_rate:g}) or look for extreme values in the features."
+            )
+        checked, validation_loss = self.checked, None
+        if checked is not None:
+            validation_loss = _loss(_forward(self.model, checked), checked).item()
+            if validation_loss < self.best:
+                self.best, self.best_epoch, self.best_state = validation_loss, number, _copy(self.model)
+        self.history.append(
+            EpochReport(
+                epoch=number,
+                epochs=self.spec.epochs,
+                train_loss=self.train_loss,
+                validation_loss=validation_loss,
+                learning_rate=self.optimizer.param_groups[0]["lr"],
+                seconds=time.perf_counter() - self.started,
+            )
+        )
+        self.order = None
+        if self.checkpoint is not None and self.checkpoint.due:
+            self.keep()
+        return True
+
+    def step(self, batch: Batch) -> None:
+        steps = len(self.batches)
+        rate = self.spec.learning_rate * one_cycle(len(self.history) * steps + self.done, self.spec.epochs * steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        output = _forward(self.model, batch, training=True)
+        self.optimizer.zero_grad(set_to_none=True)
+        _loss(output, batch, BETA).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
+        self.optimizer.step()
+        self.train_loss += _loss(output, batch).item() * batch.share
+
+    def finish(self) -> FitResult:
+        """The best weights, put into the model with their sigma calibrated."""
+        if self.best_epoch:
+            self.model.load_state_dict(self.best_state)
+            if self.checked and len(self.checked.y) >= _SMALLEST_CALIBRATION:
+                _calibrate(self.model, self.checked)
+        seconds = time.perf_counter() - self.started
+        return FitResult(_copy(self.model), tuple(self.history), self.best_epoch, seconds, self.stopped)
+
+    def keep(self) -> None:
+        """Write the checkpoint, where there is one to write."""
+        if self.checkpoint is None:
+            return
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best_state.items()}
+        for number, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if self.device.type == "cuda":
+            tensors["random.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.order is not None:
+            tensors["order"] = self.order
+        facts = {
+            "history": [asdict(report) for report in self.history],
+            "best_epoch": self.best_epoch,
+            "done": self.done,
+            "train_loss": self.train_loss,
+            "seconds": time.perf_counter() - self.started,
+        }
+        self.checkpoint.save({name: value.detach() for name, value in tensors.items()}, facts)
+
+    def _restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        """Be where `keep` was called."""
+
+        def under(prefix: str) -> dict[str, Tensor]:
+            return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+        self.model.load_state_dict(under("model."))
+        self.best_state = under("best.")
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in under("optimizer.").items():
+            number, part = name.split(".", 1)
+            state.setdefault(int(number), {})[part] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        torch.set_rng_state(tensors["random.cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(tensors["random.cuda"], self.device)
+        self.order = tensors.get("order")
+        self.done, self.train_loss = facts["done"], facts["train_loss"]
+        self.history = [EpochReport(**report) for report in facts["history"]]
+        self.best_epoch = facts["best_epoch"]
+        if self.best_epoch and (loss := self.history[self.best_epoch - 1].validation_loss) is not None:
+            self.best = loss
+        self.started -= facts["seconds"]
 
 
 def one_cycle(done: int, steps: int) -> float:

@@ -30,8 +30,11 @@ from gnnlib.training.spec import RunSpec
 # A copy of what `python -m gnnlib train sample --preset demo` leaves, without the lock.
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_run"
 METRIC_COLUMNS = ("fold", "epoch", "epochs", "train_loss", "validation_loss", "learning_rate", "seconds")
+KEPT = "resume"  # the folder inside a run of what its worker can go on from
 ACTIVE = ("queued", "running")
-WORKER_ENDED = "The worker ended before the run was finished (stopped from outside or out of memory); start it again."
+WORKER_ENDED = (
+    "The worker ended before the run was finished (stopped from outside or out of memory); start it again to go on."
+)
 
 State = Literal["queued", "running", "finished", "cancelled", "failed", "damaged"]
 

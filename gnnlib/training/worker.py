@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnnlib.errors import InputError
 from gnnlib.training.baselines import BASELINES
-from gnnlib.training.run import ACTIVE, Run, create_run, list_runs
+from gnnlib.training.run import ACTIVE, KEPT, Run, create_run, list_runs
 from gnnlib.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def check(spec: RunSpec) -> TrainingData:
 
 
 def execute(run: Run, data: TrainingData | None = None, report: Report | None = None) -> None:
-    """Train a run in this process and leave its folder finished, cancelled or failed.
+    """Train a run in this process and leave its folder finished, cancelled or failed. One that was stopped or killed
+    goes on where it was; one that is finished is left as it is.
 
     data: what `check` gave for the run's spec, if it was called already. report: called with each line of the log.
     Anything that goes wrong is written to the run and raised again; a cancelled run is not an error.
@@ -74,13 +76,16 @@ def execute(run: Run, data: TrainingData | None = None, report: Report | None = 
         raise InputError(BUNDLED)
     with _held(run), _stop_signals() as stop:
         log = _Log(run, report)
+        if run.status.state == "finished":
+            log(f"Run {run.id} is finished; to train again, start a new one.")
+            return
         run.write_status(state="queued", message="Waiting for its turn.", pid=os.getpid(), **_fresh())
         try:
             with _turn(run, stop):
                 _train(run, data, log, stop)
         except (Cancelled, KeyboardInterrupt):
             log("Cancelled.")
-            run.write_status(state="cancelled", message="Cancelled; finished folds are kept.", **ENDED)
+            run.write_status(state="cancelled", message="Cancelled; start it again to go on.", **ENDED)
         except InputError as error:
             log.write(f"Failed: {error}")
             run.write_status(state="failed", message=str(error), **ENDED)
@@ -102,6 +107,8 @@ def launch(run: Run) -> None:
     paths = [project, *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), WORKER: str(run.folder)}
     with run.worker_lock() as lock, (run.folder / "log.txt").open("ab") as log:
+        if run.status.state == "finished":
+            raise InputError(f"Run '{run.id}' is finished; to train again, start a new one.")
         run.write_status(state="queued", message="Starting.", pid=None, **_fresh())
         worker = subprocess.Popen(
             [sys.executable, "-m", "gnnlib", "train", str(run.folder)],
@@ -226,4 +233,5 @@ def _train(run: Run, data: TrainingData | None, log: _Log, stop: threading.Event
         raise Cancelled
     seconds = time.perf_counter() - started
     run.write_status(state="finished", message=f"Finished in {seconds:.0f} s.", progress=1.0, **ENDED)
+    shutil.rmtree(run.folder / KEPT, ignore_errors=True)
     log(f"Finished in {seconds:.1f} s.")
