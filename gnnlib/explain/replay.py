@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
+from gnnlib.models.heads import Where
 from gnnlib.models.output import Output
 from gnnlib.models.registry import build_model
 from gnnlib.models.stack import Stack
@@ -86,10 +87,14 @@ class FoldReplay:
         counts = self.first_edge[nodes + 1] - self.first_edge[nodes]
         return _ranges(self.first_edge[nodes], counts)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor) -> Output:
-        """The model's output; x [n, F] and edge_attr [m, D] may be others than the fold's own."""
+    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, of: Tensor | None = None) -> Output:
+        """The model's output; x [n, F] and edge_attr [m, D] may be others than the fold's own.
+
+        of: [n] ascending, the number of the graph that each node is in, where there are several.
+        """
+        where = None if of is None else Where(graph_of=of, n_graphs=int(of[-1]) + 1 if len(of) else 0)
         with training_cores():
-            return self.model(x, edge_index, edge_attr)
+            return self.model(x, edge_index, edge_attr, where=where)
 
     def mean(self, output: Output) -> np.ndarray:
         """The predictions [n] float64 of an output, in the target's unit."""
@@ -104,6 +109,11 @@ class FoldReplay:
     def prediction(self) -> np.ndarray:
         """[n] float64: what the model says of every node of the fold's graph, in the target's unit."""
         return self.mean(self.whole())
+
+    def without_edges(self) -> np.ndarray:
+        """[n] float64: what the model says of every node when it hears of no neighbour, in the target's unit."""
+        with torch.no_grad():
+            return self.mean(self.forward(self.x, self.edge_index[:, :0], self.edge_attr[:0]))
 
     def fields(self, nodes: np.ndarray) -> Fields:
         """The receptive fields of `nodes` [K], which may be named more than once, side by side."""
@@ -190,7 +200,7 @@ class Fields:
     def output(self, x: Tensor | None = None, edge_attr: Tensor | None = None) -> Output:
         """The model's output for the fields as they are, or with other inputs; gradients flow."""
         x, edge_attr = self.x if x is None else x, self.edge_attr if edge_attr is None else edge_attr
-        return self.fold.forward(x, torch.from_numpy(self.edge_index), edge_attr)
+        return self.fold.forward(x, torch.from_numpy(self.edge_index), edge_attr, torch.from_numpy(self.of))
 
     def attention(self) -> np.ndarray | None:
         """Attention [m, layers * heads] over the fields' edges, layer by layer; None where the model has none."""
@@ -211,8 +221,9 @@ class Fields:
             copy, edge = np.nonzero(keep[rows])
             ends = torch.from_numpy(self.edge_index[:, edge] + copy * len(self.node))
             copies = len(keep[rows])
+            of = torch.from_numpy((self.of + len(self) * np.arange(copies)[:, None]).ravel())
             with torch.no_grad():
-                output = self.fold.forward(self.x.repeat(copies, 1), ends, self.edge_attr[torch.from_numpy(edge)])
+                output = self.fold.forward(self.x.repeat(copies, 1), ends, self.edge_attr[torch.from_numpy(edge)], of)
             out[rows] = self.fold.mean(output).reshape(copies, -1)[:, self.centres]
         return out
 

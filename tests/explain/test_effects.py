@@ -81,8 +81,8 @@ def test_gradients_equal_finite_differences(replays, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_integrated_gradients_equal_captums_and_are_complete(replays, kind):
-    fields, _ = some_fields(replays[kind])
-    found, missing = effects.integrated_gradients(fields, points=64)
+    fields, _ = some_fields(replays[kind], 3)
+    found, missing = effects.integrated_gradients(fields, points=24)
     assert np.abs(missing).max() < 5e-3 * fields.fold.unit
     base = torch.zeros_like(fields.x)
     base[fields.centres] = fields.x[fields.centres]
@@ -96,7 +96,7 @@ def test_integrated_gradients_equal_captums_and_are_complete(replays, kind):
         return mean[:, torch.from_numpy(fields.centres)].sum(dim=1)
 
     by_node, by_edge = IntegratedGradients(asked).attribute(
-        (fields.x, fields.edge_attr), (base, torch.zeros_like(fields.edge_attr)), n_steps=64
+        (fields.x, fields.edge_attr), (base, torch.zeros_like(fields.edge_attr)), n_steps=24
     )
     source = fields.edge_index[0, fields.near]
     expected = by_node.sum(dim=1)[source] + by_edge.sum(dim=1)[torch.from_numpy(fields.near)]
