@@ -90,9 +90,9 @@ class Batch(NamedTuple):
 class Batches:
     """The training rows of a fold in batches, shuffled anew at each pass; outputs are exactly those of the whole graph.
 
-    reach: how many edges away a row's output can depend on, None for the whole graph. batch_size: rows in a batch at most; a small
-    catalog gets smaller batches, so that a pass is always a fair number of steps. A batch is some patches of
-    neighbouring rows, so that their receptive fields overlap.
+    reach: how many edges away a row's output can depend on, None for the whole graph. batch_size: rows in a batch at
+    most; a small catalog gets smaller batches, so that a pass is always a fair number of steps. A batch is some patches
+    of neighbouring rows, so that their receptive fields overlap.
     """
 
     def __init__(self, data: FoldData, reach: int | None, batch_size: int) -> None:
