@@ -10,6 +10,7 @@ from gnnlib.catalog.table import Catalog
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run
 from pages import _session
+from pages._linked import ego
 from pages._sidebar import plain
 
 
@@ -42,12 +43,11 @@ def node_card(run: Run, rows: Catalog, graph: Graph, predictions: pd.DataFrame, 
             )
         left, right = st.columns(2)
         with left:
-            st.caption("Its row")
-            st.dataframe(own_row(rows, at), hide_index=True, height=250)
+            ego(graph, at, weights=attention)
         with right:
-            near = neighbours(graph, at, attention)
-            st.caption(f"Its {len(near)} neighbours" + (" by attention" if attention is not None else " by separation"))
-            st.dataframe(near, hide_index=True, height=250)
+            own, others = st.tabs(["Its row", "Its neighbours"])
+            own.dataframe(own_row(rows, at), hide_index=True, height=250)
+            others.dataframe(neighbours(graph, at, attention), hide_index=True, height=250)
 
 
 def own_row(rows: Catalog, at: int) -> pd.DataFrame:

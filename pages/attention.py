@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from gnnlib.catalog.table import Catalog
 from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, top_edges, weights
 from gnnlib.explain.attention import relative as relative_to_share
 from gnnlib.graph.graph import Graph
@@ -19,6 +20,8 @@ from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import heading, next_step
+from pages._linked import ego
+from pages._node import own_row
 from pages._sidebar import plain, run_title
 
 
@@ -41,7 +44,7 @@ def main() -> None:
         f"How much each object of **{plain(run_title(run))}** listened to each neighbour; the weights sum to 1.",
     )
     with _session.explained():
-        graph = _results.outcome(run)[1]
+        rows, graph, _ = _results.outcome(run)
     picture, controls = st.columns([7, 2], gap="medium")
     with controls:
         which, relative = choice(run)
@@ -62,8 +65,9 @@ def main() -> None:
         bins = profile_of(run.id, _results.written(run), which)
         st.plotly_chart(charts.attention_by_separation(bins, graph.length_unit), key="profile")
         st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
+        own_values(rows)
     with node:
-        edges_of_node(run, which, graph)
+        edges_of_node(run, which, graph, attention)
     downloads("Attention of every edge", f"attention_{run.id}", lambda: _results.attention(run))
     next_step("catalog.py", "Next: try your own catalog", ":material/upload:")
 
@@ -123,7 +127,7 @@ def canvas(run: Run, which: str, relative: bool) -> None:
         key=f"attention_canvas_{relative}",
         height=600,
         selection=_session.selected_ids(scene.row_ids),
-        attention_control=(min(low, 0.0), high, low),
+        attention_control=(min(low, 0.0), high, min(low, 0.0)),
         camera="main",
         view=_session.view(),
         on_view=_session.show_view,
@@ -144,8 +148,19 @@ def strongest(run_id: str, moment: float, which: str) -> pd.DataFrame:
     return top_edges(_results.attention(_session.load_run(run_id)), 200, which)
 
 
-def edges_of_node(run: Run, which: str, graph: Graph) -> None:
-    """The edges of the selected object, the most attended first, self-loops marked; else the strongest of all."""
+def own_values(rows: Catalog) -> None:
+    """The row of the object selected last."""
+    places = _session.selected_rows(rows.row_ids)
+    if len(places):
+        st.subheader(f"Row {plain(rows.row_ids[places[-1]])}", anchor=False)
+        st.dataframe(own_row(rows, int(places[-1])), hide_index=True, height=250)
+
+
+def edges_of_node(run: Run, which: str, graph: Graph, attention: np.ndarray) -> None:
+    """The edges of the selected object, the most attended first, self-loops marked; else the strongest of all.
+
+    attention: [M] of the graph's edges, as the picture shows it.
+    """
     places = _session.selected_rows(graph.row_ids)
     if not len(places):
         st.subheader("Strongest preferences", anchor=False)
@@ -154,6 +169,7 @@ def edges_of_node(run: Run, which: str, graph: Graph) -> None:
     else:
         row_id = graph.row_ids[places[-1]]
         st.subheader(f"Edges of row {plain(row_id)}", anchor=False)
+        ego(graph, int(places[-1]), weights=attention)
         table = _results.attention(run)
         own = table[table["receiver"] == row_id]
         edges = own[["source", "length", "self_loop"]].assign(

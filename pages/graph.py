@@ -18,6 +18,7 @@ from gnnlib.view.scene import MAX_NODES, Scene, graph_scene
 from pages import _session
 from pages._exports import downloads, edge_table
 from pages._layout import heading, metric_strip, next_step
+from pages._linked import ego, linked_histogram, linked_slice
 from pages._look import Look, edge_colors, edge_values, look_panel, node_colors
 from pages._node import own_row
 from pages._scene_files import scene_files
@@ -69,10 +70,16 @@ def view(rows: Catalog) -> None:
         selected_object(rows, degree := degrees(spec, sweep))
     left, right = st.columns(2, gap="medium")
     with left:
-        st.subheader("Degrees", anchor=False)
-        st.plotly_chart(charts.degree_histogram(degree), key="degrees")
+        st.subheader("Distribution", anchor=False)
+        linked_histogram(rows, degree)
     with right:
         curves(sweep, spec, rows)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Slice", anchor=False)
+        linked_slice(rows)
+    with right:
+        surroundings(rows, spec)
     _session.settle()
 
 
@@ -83,6 +90,20 @@ def selected_object(rows: Catalog, degree: np.ndarray) -> None:
         at = int(places[-1])
         st.markdown(f"Row **{plain(rows.row_ids[at])}**, {degree[at]:,} neighbours")
         st.dataframe(own_row(rows, at), hide_index=True, height=180)
+
+
+def surroundings(rows: Catalog, spec: GraphSpec) -> None:
+    """The object selected last among its neighbours."""
+    st.subheader("Neighbours", anchor=False)
+    places = _session.selected_rows(rows.row_ids)
+    if not len(places):
+        st.caption("Click an object in the picture or in the slice to see those around it.")
+        return
+    if spec.method == "radius":
+        graph = _session.graph(rows.spec, wide_spec(spec, reach(spec)))
+        ego(graph, int(places[-1]), spec.radius)
+    else:
+        ego(_session.graph(rows.spec, spec), int(places[-1]))
 
 
 def figure_strip(figures: dict[str, Any]) -> None:

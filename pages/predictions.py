@@ -15,6 +15,7 @@ from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import heading, metric_strip, next_step, number_columns
+from pages._linked import HINT, linked_points
 from pages._node import node_card
 from pages._sidebar import plain, run_title
 
@@ -101,7 +102,8 @@ def parity(run: Run, rows: Catalog, predictions: pd.DataFrame, target: str) -> N
         label,
         rows.row_ids[_session.selected_rows(rows.row_ids)],
     )
-    st.plotly_chart(figure, key="parity", on_select=chosen_in("parity"), selection_mode="points")
+    linked_points(figure, "parity", rows.row_ids, predictions["truth"].to_numpy(), predictions["prediction"].to_numpy())
+    st.caption(HINT)
     if len(part) < len(rows):
         st.caption(f"{len(part):,} of {len(rows):,} objects, a random subset; the scores are of all.")
 
@@ -117,27 +119,17 @@ def residuals(rows: Catalog, predictions: pd.DataFrame, target: str) -> None:
         log = st.toggle("log", value=bool(wide), key=f"residual_log_{column}", disabled=not positive)
     label = rows.columns[column].label
     part = sample(predictions, rows)
+    along = np.log10(values) if log and positive else values
+    residual = predictions["residual"].to_numpy()
     figure = charts.residual_against(
-        np.log10(values[part]) if log and positive else values[part],
-        predictions["residual"].to_numpy()[part],
+        along[part],
+        residual[part],
         rows.row_ids[part],
         f"log₁₀ {label}" if log and positive else label,
         target,
         rows.row_ids[_session.selected_rows(rows.row_ids)],
     )
-    st.plotly_chart(figure, key="residual_chart", on_select=chosen_in("residual_chart"), selection_mode="points")
-
-
-def chosen_in(key: str):  # type: ignore[no-untyped-def]
-    """A callback that makes the points clicked in a chart the selection."""
-
-    def take_points() -> None:
-        points = st.session_state[key]["selection"]["points"]
-        found = [point["customdata"] for point in points if point.get("customdata") is not None]
-        if found:
-            _session.select([item[0] if isinstance(item, list) else item for item in found])
-
-    return take_points
+    linked_points(figure, f"residual_{column}_{log}", rows.row_ids, along, residual)
 
 
 def sample(predictions: pd.DataFrame, rows: Catalog) -> np.ndarray:

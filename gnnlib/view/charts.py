@@ -14,6 +14,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from gnnlib.view.ego import Ego
+
 ACCENT = "#d98f33"
 COOL = "#4f8fd0"
 GREEN = "#3f9f79"
@@ -25,6 +27,7 @@ CYCLE = (ACCENT, COOL, GREEN, "#a876c0", ROSE, "#3ba3b3", "#b8a13a", MUTED)
 GLOW = ((0.0, "#3b3f8f"), (0.3, "#8a4a86"), (0.6, "#cf6a5a"), (0.85, "#e9a23f"), (1.0, "#f0cf6a"))
 
 HEIGHT = 290
+MOST_RINGS = 60  # as on the canvas
 
 
 def _figure(height: int = HEIGHT, legend: bool = False) -> go.Figure:
@@ -49,11 +52,17 @@ def _quiet(figure: go.Figure, height: int, legend: bool = False) -> None:
 
 
 def histogram(
-    values: np.ndarray, label: str, log: bool = False, bins: int = 60, kept: np.ndarray | None = None
+    values: np.ndarray,
+    label: str,
+    log: bool = False,
+    bins: int = 60,
+    kept: np.ndarray | None = None,
+    selected: np.ndarray | None = None,
 ) -> go.Figure:
     """Counts of one column; non-finite values are left out, and with `log` also those that have no logarithm.
 
-    kept: [N] bool, the rows that a cut keeps; the others stand in grey on top of them.
+    kept: [N] bool, the rows that a cut keeps; the others stand in grey on top of them. selected: [N] bool, rows that
+    stand out, below the others of their bin.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if log:
@@ -65,7 +74,12 @@ def histogram(
     if numbers.size:
         edges = np.histogram_bin_edges(numbers, bins=bins)
         parts = [("kept", ACCENT, numbers)]
-        if kept is not None and not kept.all():
+        if selected is not None and selected.any():
+            parts = [
+                ("selected", ROSE, numbers[selected[finite]]),
+                ("not selected", ACCENT, numbers[~selected[finite]]),
+            ]
+        elif kept is not None and not kept.all():
             parts = [("kept", ACCENT, numbers[kept[finite]]), ("cut away", FAINT, numbers[~kept[finite]])]
         for name, colour, part in parts:
             figure.add_bar(
@@ -99,21 +113,25 @@ def category_counts(values: pd.Series, label: str, most: int = 20, kept: np.ndar
     return figure
 
 
-def degree_histogram(degrees: np.ndarray) -> go.Figure:
-    """How many neighbours the nodes have, with the mean marked."""
+def degree_histogram(degrees: np.ndarray, selected: np.ndarray | None = None) -> go.Figure:
+    """How many neighbours the nodes have, with the mean marked; selected: [N] bool, nodes that stand out."""
     figure = _figure()
     top = int(degrees.max()) if degrees.size else 0
     step = max(1, -(-(top + 1) // 60))
     edges = np.arange(0, top + step + 1, step) - 0.5
-    counts, _ = np.histogram(degrees, bins=edges)
     centres = edges[:-1] + step / 2
-    figure.add_bar(
-        x=centres,
-        y=counts,
-        width=step,
-        marker={"color": [ROSE if c < 1 and step == 1 else ACCENT for c in centres], "line": {"width": 0}},
-        hovertemplate="degree %{x:.0f}: %{y:,} nodes<extra></extra>",
-    )
+    chosen = np.zeros(len(degrees), dtype=bool) if selected is None else selected
+    for part, colour, name in ((degrees[chosen], ROSE, " selected"), (degrees[~chosen], ACCENT, "")):
+        if not len(part) and name:
+            continue
+        figure.add_bar(
+            x=centres,
+            y=np.histogram(part, bins=edges)[0],
+            width=step,
+            marker={"color": colour, "line": {"width": 0}},
+            hovertemplate=f"degree %{{x:.0f}}: %{{y:,}} nodes{name}<extra></extra>",
+        )
+    figure.update_layout(barmode="stack")
     if degrees.size:
         mean = float(degrees.mean())
         figure.add_vline(x=mean, line={"color": COOL, "width": 1.5, "dash": "dot"})
@@ -307,6 +325,61 @@ def loss_curves(history: pd.DataFrame) -> go.Figure:
     return figure
 
 
+def ego_graph(ego: Ego, row_ids: np.ndarray, unit: str = "Mpc", weight: str = "attention") -> go.Figure:
+    """A node in the middle of those it listens to, at their true separations in the plane in which they spread most.
+
+    row_ids: [N] of the whole graph; `customdata` holds those of the neighbours. An edge is the wider the larger its
+    weight.
+    """
+    figure = _figure(height=300)
+    across, up = np.sort(np.argsort(-np.abs(ego.separations).sum(axis=0), kind="stable")[:2])
+    places = ego.separations[:, [across, up]]
+    if len(places):
+        faint = float(np.clip(30 / (len(ego.links) or 1), 0.12, 0.5))
+        _lines(figure, places[ego.links[:, 0]], places[ego.links[:, 1]], MUTED, 0.6, faint)
+        share = _shares(ego.weights, len(places))
+        for level in range(4):  # a line has one width, so edges are drawn in four
+            part = places[np.minimum((4 * share).astype(int), 3) == level]
+            _lines(figure, np.zeros_like(part), part, ACCENT, 1.0 + 1.2 * level, 0.35 + 0.2 * level)
+    near = zip(row_ids[ego.places], ego.lengths, strict=True)
+    told = [f"row {row_id}<br>{length:.3g} {unit}".rstrip() for row_id, length in near]
+    if ego.weights is not None:
+        told = [f"{text}<br>{weight} {value:.3g}" for text, value in zip(told, ego.weights, strict=True)]
+    figure.add_scatter(
+        x=places[:, 0],
+        y=places[:, 1],
+        customdata=_as_ids(row_ids[ego.places]),
+        text=told,
+        mode="markers",
+        marker={"size": 9, "color": COOL, "opacity": 1.0, "line": {"width": 0}},
+        unselected={"marker": {"opacity": 1.0}},
+        hovertemplate="%{text}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[0.0], y=[0.0], mode="markers", hoverinfo="skip", marker={"size": 14, "color": ROSE, "line": {"width": 0}}
+    )
+    label = f" [{unit}]" if unit else ""
+    figure.update_xaxes(title=f"Δ{'xyz'[across]}{label}")
+    figure.update_yaxes(title=f"Δ{'xyz'[up]}{label}", scaleanchor="x", scaleratio=1)
+    return figure
+
+
+def _lines(figure: go.Figure, starts: np.ndarray, ends: np.ndarray, colour: str, width: float, opacity: float) -> None:
+    """Straight lines from starts [K, 2] to ends [K, 2]."""
+    places = np.full((len(starts), 3, 2), np.nan)
+    places[:, 0], places[:, 1] = starts, ends
+    x, y = places.reshape(-1, 2).T
+    line = {"color": colour, "width": width}
+    figure.add_scatter(x=x, y=y, mode="lines", opacity=opacity, hoverinfo="skip", line=line)
+
+
+def _shares(values: np.ndarray | None, n: int) -> np.ndarray:
+    """[n] from 0 to 1 of the largest; an even middle where nothing is known."""
+    if values is None or not np.nanmax(np.nan_to_num(values), initial=0.0) > 0:
+        return np.full(n, 0.4)
+    return np.nan_to_num(values) / np.nanmax(values)
+
+
 def parity(
     truth: np.ndarray,
     prediction: np.ndarray,
@@ -466,15 +539,16 @@ def _mark(
     row_ids: Sequence[object] | np.ndarray,
     selected: Sequence[object],
 ) -> None:
-    """A ring around each selected row."""
+    """A ring around each selected row; a dot where rings would hide what they surround."""
     if not len(selected):
         return
     chosen = np.isin(np.asarray(row_ids), np.asarray(list(selected)))
+    ring = {"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": ROSE, "width": 2.4}}
     figure.add_scattergl(
         x=np.asarray(x)[chosen],
         y=np.asarray(y)[chosen],
         mode="markers",
-        marker={"size": 15, "color": "rgba(0,0,0,0)", "line": {"color": ROSE, "width": 2.4}},
+        marker=ring if chosen.sum() <= MOST_RINGS else {"size": 4, "color": ROSE},
         hoverinfo="skip",
     )
 

@@ -345,7 +345,7 @@ def _without_edges_beyond(scene: Scene, radius: float | None) -> Scene:
 
 
 def plotly_html(scene: Scene, shot: Shot) -> bytes:
-    """A page with a Plotly figure that anybody can edit; Plotly's own script comes from its public address."""
+    """A page with a Plotly figure that anybody can edit, and with Plotly itself, so that it opens without a network."""
     figure = plotly_figure(scene, radius=shot.radius, attention=shot.attention)
     eye = eye_of(scene, shot.view)
     unit = max(float(scene.box.max()), 1e-12)
@@ -358,7 +358,7 @@ def plotly_html(scene: Scene, shot: Shot) -> bytes:
         "projection": {"type": "orthographic" if eye.orthographic else "perspective"},
     }
     figure.update_layout(scene_camera=camera, height=None)
-    return figure.to_html(include_plotlyjs="cdn", full_html=True).encode()
+    return figure.to_html(include_plotlyjs=True, full_html=True).encode()
 
 
 # The picture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -98,6 +100,21 @@ def test_the_selection_is_ringed_and_nothing_else_is_hidden() -> None:
     figure = charts.parity(truth, truth, IDS, "log M", selected=[IDS[2]])
     assert tuple(figure.data[-1].x) == (3.0,)
     assert figure.data[0].unselected.marker.opacity == figure.data[0].marker.opacity
+
+
+def test_many_selected_rows_are_dots_that_hide_nothing() -> None:
+    many = np.arange(charts.MOST_RINGS + 1.0)
+    figure = charts.parity(many, many, many, "log M", selected=list(many))
+    assert figure.data[-1].marker.size < 5
+
+
+@pytest.mark.parametrize("draw", [lambda n, mask: charts.histogram(n, "x", selected=mask), charts.degree_histogram])
+def test_selected_rows_stand_out_in_a_histogram_and_nothing_is_counted_twice(draw: Callable[..., go.Figure]) -> None:
+    numbers = RNG.integers(0, 9, 200)
+    chosen = numbers > 5
+    (lit, rest) = draw(numbers, chosen).data
+    assert sum(lit.y) == chosen.sum() and sum(rest.y) == (~chosen).sum()
+    assert lit.marker.color != rest.marker.color
 
 
 def test_running_quantiles_are_those_of_equal_parts() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_a_page_of_its_own_holds_the_edges_within_the_limit_and_nothing_from_els
 def test_a_plotly_page_has_the_nodes_and_the_point_of_view(scene: Scene) -> None:
     page = export.plotly_html(scene, Shot(radius=0.6, view="o_0_0_3_0_0_0")).decode()
     assert "scatter3d" in page and '"orthographic"' in page
+    assert not re.search(r"<script[^>]*\bsrc=", page)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ def periodic_graph(
     box = BOX * np.array(wraps)
     pairs = cKDTree(positions, boxsize=box).query_pairs(radius, output_type="ndarray")
     edge_index = np.concatenate([pairs, pairs[:, ::-1]]).T
+    edge_index = edge_index[:, np.argsort(edge_index[1], kind="stable")]
     separations = positions[edge_index[0]] - positions[edge_index[1]]
     separations -= box * np.rint(separations / BOX)
     return Graph(

@@ -19,9 +19,22 @@ const BARS = 36; // CSS pixels that colour bars take at the lower border
 const MOST_SAVED = 8192; // pixels along a side of a saved picture
 const KINDS = { pairs: Uint32Array, edgeWidth: Uint8Array, edgeOpacity: Uint8Array };
 
+const HEARD = 8000; // ms within which the page begins to answer what a person did
+
+// What a person did last anywhere on the page, and last that the page may answer by running; when it last ran to its end.
 const INPUT = ["pointerup", "keyup", "change", "wheel"];
-let lastInput = 0; // anywhere on the page
-for (const name of INPUT) addEventListener(name, () => (lastInput = performance.now()), { capture: true, passive: true });
+let [lastInput, lastAsked, lastAnswered] = [0, 0, 0];
+for (const name of INPUT)
+  addEventListener(name, (event) => {
+    lastInput = performance.now();
+    if (!event.composedPath().some((part) => part.matches?.("canvas.graph"))) lastAsked = lastInput;
+  }, { capture: true, passive: true });
+
+const app = () => document.querySelector("[data-test-script-state]");
+const running = () => (app()?.dataset.testScriptState ?? "notRunning") !== "notRunning";
+const watch = new MutationObserver(() => {
+  if (!running()) lastAnswered = performance.now();
+});
 
 const reports = new Map(); // key and name -> what a person chose last, {value, revision}, kept while the element is away
 const views = new WeakMap(); // where Streamlit put the element -> its View
@@ -31,6 +44,7 @@ export function mount(component, base) {
   const parent = component.parentElement;
   if (!views.has(parent)) views.set(parent, new View(parent, new Store(base, component.arrays)));
   const view = views.get(parent);
+  if (app()) watch.observe(app(), { attributeFilter: ["data-test-script-state"] });
   view.update(component);
   return () => {
     views.delete(parent);
@@ -188,6 +202,7 @@ class View {
   report(name, value) {
     const said = { value, revision: this.revisions[name] };
     reports.set(`${this.data.key} ${name}`, said);
+    if (name !== "view") lastAsked = performance.now();
     this.component.setStateValue(name, said);
   }
 
@@ -266,13 +281,17 @@ class View {
     this.hastened = true;
   }
 
-  /** Tell Python where one looks from, once nothing moves and the page rests: what it is working out is not cut short. */
+  /**
+   * Tell Python where one looks from, once nothing moves and the page has answered everything else: a run for the point
+   * of view alone would take the place of one that is due.
+   */
   settle() {
     if (this.gone || this.camera.spinning || this.camera.flight) return;
     const text = this.camera.text();
     if (text === this.toldView) return;
-    const page = document.querySelector("[data-test-script-state]")?.dataset.testScriptState ?? "notRunning";
-    if (page !== "notRunning" || performance.now() - lastInput < SETTLED - RESTED) {
+    const now = performance.now();
+    const owed = lastAsked > lastAnswered && now - lastAsked < HEARD;
+    if (running() || owed || now - lastInput < SETTLED - RESTED) {
       this.settling = setTimeout(() => this.settle(), RESTED);
       return;
     }
