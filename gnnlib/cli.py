@@ -23,7 +23,7 @@ from gnnlib.cli_catalog import add_reading_options, build, catalog_spec, join_va
 from gnnlib.cli_graph import add_linking_options, check_out, graph_spec, split_list, write_graph
 from gnnlib.errors import InputError
 from gnnlib.models.spec import ModelSpec
-from gnnlib.training.run import Run, finite, list_runs, load_run
+from gnnlib.training.run import Run, deleted_runs, finite, list_runs, load_run, restore_run
 from gnnlib.training.spec import RunSpec
 
 # What the bundled sample is trained for where nothing else is said: its planted truth reaches 3 Mpc.
@@ -105,8 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
     command.add_argument("--runs-dir", type=Path, help="where runs are kept (default: $FILAMENT_RUNS or ./runs)")
 
-    command = commands.add_parser("runs", parents=[output], help="list the runs")
+    command = commands.add_parser("runs", parents=[output], help="list, delete and bring back runs")
     command.set_defaults(command=_runs)
+    change = command.add_mutually_exclusive_group()
+    change.add_argument("--delete", metavar="RUN", help="move a run to the trash")
+    change.add_argument("--restore", metavar="RUN", help="bring a deleted run back")
+    change.add_argument("--deleted", action="store_true", help="list the trash")
     command.add_argument("--runs-dir", type=Path, help="where runs are kept (default: $FILAMENT_RUNS or ./runs)")
     return parser
 
@@ -183,7 +187,12 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _runs(options: argparse.Namespace) -> None:
-    rows = [_describe(run) for run in list_runs(options.runs_dir)]
+    if options.delete:
+        load_run(options.delete, options.runs_dir).delete()
+    if options.restore:
+        restore_run(options.restore, options.runs_dir)
+    runs = deleted_runs(options.runs_dir) if options.deleted else list_runs(options.runs_dir)
+    rows = [_describe(run) for run in runs]
     if options.json:
         return _print_json({"runs": rows})
     if not rows:

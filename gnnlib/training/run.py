@@ -31,6 +31,7 @@ from gnnlib.training.spec import RunSpec
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_run"
 METRIC_COLUMNS = ("fold", "epoch", "epochs", "train_loss", "validation_loss", "learning_rate", "seconds")
 KEPT = "resume"  # the folder inside a run of what its worker can go on from
+TRASH = ".trash"  # the folder among the runs where deleted ones are
 ACTIVE = ("queued", "running")
 WORKER_ENDED = (
     "The worker ended before the run was finished (stopped from outside or out of memory); start it again to go on."
@@ -156,6 +157,36 @@ class Run:
         return self._table("attention.parquet", "attention")
 
     @property
+    def notes(self) -> str:
+        """What a person wrote about the run; "" where nothing was."""
+        path = self.folder / "notes.txt"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def write_notes(self, text: str) -> None:
+        """Replace the notes. Raises InputError for the bundled run and where the folder cannot be written."""
+        if self.read_only:
+            raise InputError("The bundled run cannot be changed, so it has no notes; start a run of your own.")
+        try:
+            write_text(self.folder / "notes.txt", text)
+        except OSError as error:
+            raise InputError(f"The notes of run '{self.id}' cannot be written ({error.strerror}).") from error
+
+    def delete(self) -> None:
+        """Move the run to the folder .trash among its runs, from where `restore_run` brings it back.
+
+        Raises InputError for the bundled run and while a worker has it.
+        """
+        if self.read_only:
+            raise InputError("The bundled run cannot be deleted.")
+        trash = self.folder.parent / TRASH
+        trash.mkdir(exist_ok=True)
+        with self.worker_lock():
+            place = trash / self.id
+            if place.exists():  # deleted before, and made again by hand since
+                place = trash / f"{self.id}-{uuid.uuid4().hex[:6]}"
+            self.folder.rename(place)
+
+    @property
     def log(self) -> str:
         path = self.folder / "log.txt"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
@@ -246,6 +277,25 @@ def load_run(reference: str | Path, runs_dir: Path | None = None) -> Run:
     if not (folder / "spec.json").is_file():
         raise InputError(f"There is no run '{reference}'; `python -m gnnlib runs` lists the runs.")
     return Run(folder)
+
+
+def restore_run(run_id: str, runs_dir: Path | None = None) -> Run:
+    """Bring a deleted run back. Raises InputError if it is not in the trash or its place is taken."""
+    runs_dir = runs_dir.resolve() if runs_dir is not None else runs_directory()
+    deleted = {run.id: run.folder for run in deleted_runs(runs_dir)}
+    if run_id not in deleted:
+        raise InputError(f"There is no deleted run '{run_id}'; `python -m gnnlib runs --deleted` lists them.")
+    place = runs_dir / run_id
+    if place.exists():
+        raise InputError(f"There is a run '{run_id}' already, so the deleted one cannot come back; delete that first.")
+    deleted[run_id].rename(place)
+    return Run(place)
+
+
+def deleted_runs(runs_dir: Path | None = None) -> list[Run]:
+    """The runs in the trash, newest first."""
+    trash = (runs_dir.resolve() if runs_dir is not None else runs_directory()) / TRASH
+    return [Run(folder) for folder in sorted(trash.iterdir(), reverse=True)] if trash.is_dir() else []
 
 
 def list_runs(runs_dir: Path | None = None) -> list[Run]:

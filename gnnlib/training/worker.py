@@ -1,13 +1,11 @@
 """Runs trainings as processes: start, wait in turn, cancel, and leave the run's status true whatever happens.
 
 A page never trains. It writes a run, calls `launch` and reads the folder; the worker is `python -m gnnlib train RUN`,
-a process of its own that outlives the page. One worker at a time trains in a folder of runs, the others wait their
-turn.
+a process of its own that outlives the page. Workers wait for their turn, see `gnnlib.training.queue`.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import signal
@@ -25,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from gnnlib.errors import InputError
 from gnnlib.training.baselines import BASELINES
-from gnnlib.training.run import ACTIVE, KEPT, Run, create_run, list_runs
+from gnnlib.training.run import ACTIVE, KEPT, Run, create_run
 from gnnlib.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -72,6 +70,10 @@ def execute(run: Run, data: TrainingData | None = None, report: Report | None = 
     data: what `check` gave for the run's spec, if it was called already. report: called with each line of the log.
     Anything that goes wrong is written to the run and raised again; a cancelled run is not an error.
     """
+    import torch
+
+    from gnnlib.training.queue import turn
+
     if run.read_only:
         raise InputError(BUNDLED)
     with _held(run), _stop_signals() as stop:
@@ -81,7 +83,11 @@ def execute(run: Run, data: TrainingData | None = None, report: Report | None = 
             return
         run.write_status(state="queued", message="Waiting for its turn.", pid=os.getpid(), **_fresh())
         try:
-            with _turn(run, stop):
+            with turn(run, stop) as device:
+                if device is None:
+                    raise Cancelled
+                if device.type == "cuda":
+                    torch.cuda.set_device(device)
                 _train(run, data, log, stop)
         except (Cancelled, KeyboardInterrupt):
             log("Cancelled.")
@@ -176,30 +182,6 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _turn(run: Run, stop: threading.Event) -> Iterator[None]:
-    """Wait until no other worker trains in this folder of runs and none has waited longer. Raises Cancelled if
-    stopped.
-    """
-    with (run.folder.parent / ".queue.lock").open("ab") as file:
-        while True:
-            others = [other for other in list_runs(run.folder.parent) if other.id != run.id and other.has_worker]
-            if not any(other.id < run.id and other.status.state == "queued" for other in others):
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    pass
-            if stop.is_set():
-                raise Cancelled
-            busy = next((other.id for other in others), "another run")
-            run.write_status(message=f"Waiting for {busy} to finish.")
-            stop.wait(1.0)
-        if stop.is_set():
-            raise Cancelled
-        yield
 
 
 class _Log:

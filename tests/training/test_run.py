@@ -14,7 +14,17 @@ from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.presets import PRESETS
-from gnnlib.training.run import WORKER_ENDED, create_run, finite, list_runs, load_run, write_json, written_whole
+from gnnlib.training.run import (
+    WORKER_ENDED,
+    create_run,
+    deleted_runs,
+    finite,
+    list_runs,
+    load_run,
+    restore_run,
+    write_json,
+    written_whole,
+)
 from gnnlib.training.spec import RunSpec
 
 SPEC = RunSpec(
@@ -143,6 +153,41 @@ def test_a_run_whose_worker_is_gone_is_failed_and_one_never_started_is_queued(tm
             pass
     assert run.is_stale
     assert (run.status.state, run.status.message) == ("failed", WORKER_ENDED)
+
+
+def test_notes_are_kept_with_the_run(tmp_path):
+    run = create_run(SPEC, tmp_path)
+    assert run.notes == ""
+    run.write_notes("tried γ = 0.5\n")
+    run.write_notes("tried γ = 0.7\n")
+    assert load_run(run.id, tmp_path).notes == "tried γ = 0.7\n"
+    with pytest.raises(InputError, match="bundled run cannot be changed"):
+        load_run("demo").write_notes("mine")
+
+
+def test_a_deleted_run_is_gone_from_the_list_and_comes_back(tmp_path):
+    run, other = create_run(SPEC, tmp_path), create_run(SPEC, tmp_path)
+    run.write_notes("dear to me")
+    run.delete()
+    assert own_runs(tmp_path) == [other] and [gone.id for gone in deleted_runs(tmp_path)] == [run.id]
+    with pytest.raises(InputError, match="There is no run"):
+        load_run(run.id, tmp_path)
+    assert restore_run(run.id, tmp_path) == run and run.notes == "dear to me"
+    assert deleted_runs(tmp_path) == [] and own_runs(tmp_path) == [other, run]
+    with pytest.raises(InputError, match="There is no deleted run"):
+        restore_run(run.id, tmp_path)
+
+
+def test_what_is_at_work_bundled_or_in_the_way_is_neither_deleted_nor_replaced(tmp_path):
+    run = create_run(SPEC, tmp_path)
+    with run.worker_lock(), pytest.raises(InputError, match="already has a worker"):
+        run.delete()
+    with pytest.raises(InputError, match="bundled"):
+        load_run("demo").delete()
+    run.delete()
+    run.folder.mkdir()
+    with pytest.raises(InputError, match="already, so the deleted one cannot come back"):
+        restore_run(run.id, tmp_path)
 
 
 def test_the_bundled_run_is_the_demo_preset_on_the_sample_and_complete():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from gnnlib.errors import InputError
+from gnnlib.training.run import TRASH
 from gnnlib.view.upload.intake import link_or_copy
 
 SPOOL = "filament-uploads-"  # the folder of one server's sessions is called this and something random
@@ -116,7 +117,9 @@ def remove_unneeded(runs: Path) -> list[str]:
     if not kept.is_dir():
         return []
     try:
-        specs = [run / "spec.json" for run in runs.iterdir() if run != kept and run.is_dir()]
+        trash = runs / TRASH  # a deleted run may be brought back
+        folders = [*runs.iterdir(), *(trash.iterdir() if trash.is_dir() else [])]
+        specs = [run / "spec.json" for run in folders if run != kept and run.is_dir()]
         named = "\n".join(spec.read_text("utf-8", "replace") for spec in specs if spec.exists())
         for place in kept.iterdir():
             info = place.lstat()
