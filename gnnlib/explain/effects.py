@@ -63,17 +63,17 @@ def removal(fields: Fields) -> tuple[np.ndarray, np.ndarray]:
     return others, change
 
 
-def gradient_times_input(fields: Fields) -> np.ndarray:
+def gradient_times_input(fields: Fields, every: bool = False) -> np.ndarray:
     """For each edge into a centre: its attributes and its source's features, times the prediction's gradient, [E].
 
-    Inputs count from their training means, where the scaled ones are 0.
+    every: for all edges of the fields. Inputs count from their training means, where the scaled ones are 0.
     """
-    return np.concatenate([_gradient(part) for part in fields.parts()]) if len(fields) else np.empty(0)
+    return np.concatenate([_gradient(part, every) for part in fields.parts()]) if len(fields) else np.empty(0)
 
 
-def _gradient(fields: Fields) -> np.ndarray:
+def _gradient(fields: Fields, every: bool) -> np.ndarray:
     by_node, by_edge = _gradients(fields, fields.x, fields.edge_attr)
-    return _of_edges(fields, by_node * fields.x, by_edge * fields.edge_attr)
+    return _of_edges(fields, by_node * fields.x, by_edge * fields.edge_attr, every)
 
 
 def integrated_gradients(fields: Fields, points: int = IG_POINTS) -> tuple[np.ndarray, np.ndarray]:
@@ -119,9 +119,9 @@ def _gradients(fields: Fields, x: Tensor, edge_attr: Tensor) -> tuple[Tensor, Te
     )
 
 
-def _of_edges(fields: Fields, by_node: Tensor, by_edge: Tensor) -> np.ndarray:
+def _of_edges(fields: Fields, by_node: Tensor, by_edge: Tensor, every: bool = False) -> np.ndarray:
     """Sums over features for each edge into a centre, in the target's unit: those of the edge and of its source."""
-    near = torch.from_numpy(np.flatnonzero(fields.near))
+    near = torch.arange(len(fields.edge)) if every else torch.from_numpy(np.flatnonzero(fields.near))
     source = torch.from_numpy(fields.edge_index[0])[near]
     return fields.fold.unit * (by_node.sum(dim=1)[source] + by_edge.sum(dim=1)[near]).double().numpy()
 

@@ -110,6 +110,18 @@ class FoldReplay:
         """[n] float64: what the model says of every node of the fold's graph, in the target's unit."""
         return self.mean(self.whole())
 
+    @cached_property
+    def latent(self) -> np.ndarray:
+        """[n, width] float32: the last hidden layer of each node, which the output is a linear function of."""
+        last = [layer for layer in self.model.head.modules() if isinstance(layer, torch.nn.Linear)][-1]
+        caught: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda layer, given: caught.append(given[0]))
+        try:
+            self.whole()
+        finally:
+            hook.remove()
+        return caught[0].numpy()
+
     def without_edges(self) -> np.ndarray:
         """[n] float64: what the model says of every node when it hears of no neighbour, in the target's unit."""
         with torch.no_grad():
