@@ -58,7 +58,7 @@ def test_attention_on_the_card_is_that_of_the_folder(replays):
 
 
 def test_a_large_ego_graph_is_deleted_at_the_first_hop_only(replays, monkeypatch):
-    monkeypatch.setattr(node, "EDGES_DELETED", 5)
+    monkeypatch.setattr(node, "EDGES_DELETED", 0)
     table = node.ego_table(replays["attention"], replays["attention"].sample(1)[0])
     assert table.loc[table["hop"] == 1, "deletion"].notna().all()
     assert table.loc[table["hop"] > 1, "deletion"].isna().all()
