@@ -30,7 +30,7 @@ def add_linking_options(parser: argparse.ArgumentParser) -> None:
     add("--along", type=float, metavar="LENGTH", help="how far a cylinder reaches along its axis, each way")
     add("--axis", choices=("x", "y", "z", "radial"), help="of a cylinder: the line of sight (default: z)")
     add("--shape", choices=("clique", "star"), help="of groups: all members joined, or each to the head")
-    add("--edges", metavar="FILE", help="an edge list: CSV or other text, Parquet, .npy or .npz")
+    add("--edges", metavar="FILE", help="an edge list: CSV or other text, Parquet, .npy, .npz, .pt or .graphml")
     add("--edge-ids", choices=("row_ids", "indices"), help="what the edge list names: row ids, or rows counted from 0")
     add(
         "--direction",

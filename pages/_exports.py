@@ -1,4 +1,4 @@
-"""Tables that a person takes away, as bytes of a Parquet or CSV file."""
+"""What a person takes away: tables as Parquet or CSV, the graph in the formats that other programs read."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from gnnlib.graph import exchange
 from gnnlib.graph.graph import Graph
 
 FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
-
-
-def edge_table(graph: Graph) -> pd.DataFrame:
-    """One row a directed edge: source and receiver row ids, separation (source minus receiver), length, features."""
-    source, receiver = graph.edge_index
-    table = {"source": graph.row_ids[source], "receiver": graph.row_ids[receiver]}
-    table |= {f"d{axis}": graph.separations[:, place] for place, axis in enumerate("xyz")}
-    table["length"] = graph.lengths
-    table |= {f"feature_{name}": graph.edge_features[:, place] for place, name in enumerate(graph.edge_feature_names)}
-    return pd.DataFrame(table)
+# Suffix of a graph's file: what it is called, its type, what reads it.
+GRAPHS = {
+    "pt": ("PyG .pt", "application/octet-stream", "A torch_geometric.data.Data; torch.load reads it with weights_only"),
+    "parquet": ("Parquet", FORMATS["parquet"], "One row an edge: row ids, separation, length, features"),
+    "graphml": ("GraphML", "application/xml", "For Gephi, Cytoscape, igraph and networkx"),
+    "csv": ("CSV", FORMATS["csv"], "One row an edge: row ids, separation, length, features"),
+}
 
 
 def downloads(label: str, stem: str, table: Callable[[], pd.DataFrame]) -> None:
@@ -46,4 +44,32 @@ def _packed(make: Callable[[], pd.DataFrame], extension: str) -> bytes:
         return table.to_csv(index=False).encode()
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def graph_downloads(n_edges: int, graph: Callable[[], Graph]) -> None:
+    """One button a format of the graph's file, which is made when it is asked for. n_edges: self-loops not counted."""
+    with st.popover("Export the graph", icon=":material/hub:"):
+        for extension, (label, mime, meaning) in GRAPHS.items():
+            fits = extension != "graphml" or n_edges <= exchange.MAX_GRAPHML_EDGES
+            st.download_button(
+                label,
+                partial(_graph_file, graph, extension),
+                file_name=f"graph.{extension}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"download_graph_{extension}",
+                on_click="ignore",
+                disabled=not fits,
+                width="stretch",
+                help=meaning if fits else f"For graphs of at most {exchange.MAX_GRAPHML_EDGES:,} edges",
+            )
+
+
+def _graph_file(make: Callable[[], Graph], extension: str) -> bytes:
+    graph, buffer = make(), io.BytesIO()
+    if extension == "csv":
+        return exchange.edge_table(graph).to_csv(index=False).encode()
+    write = {"pt": exchange.write_pyg, "parquet": exchange.write_parquet, "graphml": exchange.write_graphml}
+    write[extension](graph, buffer)
     return buffer.getvalue()

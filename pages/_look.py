@@ -104,9 +104,8 @@ def edge_values(graph: Graph, name: str | None) -> np.ndarray | None:
     return graph.edge_features[:, graph.edge_feature_names.index(name)]
 
 
-def edge_colors(look: Look, graph: Graph) -> Colors | None:
-    """The colours of the directed edges; about zero where a column has both signs."""
-    values = edge_values(graph, look.edge_colour)
+def edge_colors(look: Look, graph: Graph, values: np.ndarray | None) -> Colors | None:
+    """The colours of the directed edges for `values` [M]; about zero where they have both signs."""
     if values is None:
         return None
     unit = f" [{graph.length_unit}]" if look.edge_colour == "length" and graph.length_unit else ""

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ DEMO_RUN = "demo"
 EDGES_SHOWN = 12_000_000  # directed; above it a page would wait for minutes and need gigabytes
 LONGEST_LINK = 6_000  # characters of an address that may hold the choices about a catalog
 BEFORE = 20  # choices that can be taken back
+_Spec = TypeVar("_Spec", CatalogSpec, GraphSpec)
 _RADIUS = re.compile(
     r"(\b(?:count_within|overdensity)\s*\(\s*)(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)"
 )  # in the app's lengths
@@ -68,7 +69,12 @@ def begin() -> None:
     except InputError as error:
         if wanted.keys() & {"run", "catalog"}:
             state.notice = str(error)
-    if "radius" in wanted:
+    if "graph" in wanted:
+        try:
+            state.graph_spec = _graph_from_link(wanted["graph"])
+        except InputError as error:
+            state.notice = str(error)
+    elif "radius" in wanted:
         try:
             radius = float(wanted["radius"])
         except ValueError:
@@ -89,7 +95,9 @@ def mirror() -> None:
     wanted = {"run": st.session_state.run_id or "none"}
     if link := _to_link(catalog_spec()):
         wanted["catalog"] = link
-    if spec and spec.method == "radius" and spec.radius:
+    if spec and (packed := _graph_to_link(spec)):
+        wanted["graph"] = packed
+    elif spec and spec.method == "radius" and spec.radius:
         wanted["radius"] = f"{spec.radius:.4g}"
     if selection():
         wanted["selected"] = ",".join(map(str, selection()[:20]))
@@ -169,17 +177,19 @@ def _carried(before: CatalogSpec, spec: CatalogSpec) -> GraphSpec | None:
         return None
     if any(before.units.get(name) != spec.units.get(name) for name in now.roles.position):
         return None
-    if graph.radius is None:
-        return graph
     if old.length_unit == now.length_unit:
         # A linking length that nobody chose follows the rows that are there.
         suggested = _radius_range(before, stamp(before), graph.periodic)[0]
         return None if graph == GraphSpec(radius=suggested) and len(old) != len(now) else graph
     try:
-        radius = length_between(now, graph.radius, old.length_unit, now.length_unit)
+        lengths = {
+            name: length_between(now, value, old.length_unit, now.length_unit)
+            for name, value in (("radius", graph.radius), ("along", graph.along))
+            if value is not None
+        }
     except InputError:
         return None
-    return graph.model_copy(update={"radius": radius})
+    return graph.model_copy(update=lengths)
 
 
 def length_between(rows: Catalog, length: float, old: str, new: str) -> float:
@@ -283,21 +293,52 @@ def _to_link(spec: CatalogSpec) -> str | None:
         known = SAMPLE
     if spec == known or ("uploads" in st.session_state and Path(spec.path).is_relative_to(temporary_folder())):
         return None
+    return _packed(spec)
+
+
+def _from_link(text: str) -> CatalogSpec:
+    """The catalog that an address names. Raises InputError where it is damaged or its file may not be read here."""
+    spec = _unpacked(CatalogSpec, text, "The catalog in this link is damaged; ask for it again, or open the catalog.")
+    if spec.path == "sample":
+        return spec
+    return spec.model_copy(update={"path": str(_files.server_path(spec.path))})
+
+
+def _graph_to_link(spec: GraphSpec) -> str | None:
+    """The graph in view as a part of the address; None where the linking length alone says it, or nobody else could
+    open its edge list."""
+    try:
+        run = current_run()
+        known = run.spec.graph if run else GraphSpec()
+    except InputError:
+        known = GraphSpec()
+    if spec == known or (spec.method == "radius" and spec == known.model_copy(update={"radius": spec.radius})):
+        return None
+    if spec.edges and "uploads" in st.session_state and Path(spec.edges).is_relative_to(temporary_folder()):
+        return None
+    return _packed(spec)
+
+
+def _graph_from_link(text: str) -> GraphSpec:
+    """The graph that an address says. Raises InputError where it is damaged or its edge list may not be read here."""
+    spec = _unpacked(GraphSpec, text, "The graph in this link is damaged; ask for it again, or choose a graph.")
+    if spec.edges is None:
+        return spec
+    return spec.model_copy(update={"edges": str(_files.server_path(spec.edges))})
+
+
+def _packed(spec: CatalogSpec | GraphSpec) -> str | None:
     packed = zlib.compress(spec.model_dump_json(exclude_defaults=True).encode(), 9)
     link = base64.urlsafe_b64encode(packed).decode().rstrip("=")
     return link if len(link) <= LONGEST_LINK else None
 
 
-def _from_link(text: str) -> CatalogSpec:
-    """The catalog that an address names. Raises InputError where it is damaged or its file may not be read here."""
+def _unpacked(kind: type[_Spec], text: str, damaged: str) -> _Spec:
     try:
         packed = base64.urlsafe_b64decode(text[:LONGEST_LINK] + "=" * (-len(text) % 4))
-        spec = CatalogSpec.model_validate_json(zlib.decompressobj().decompress(packed, 100_000))
+        return kind.model_validate_json(zlib.decompressobj().decompress(packed, 100_000))
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise InputError("The catalog in this link is damaged; ask for the link again, or open the catalog.") from error
-    if spec.path == "sample":
-        return spec
-    return spec.model_copy(update={"path": str(_files.server_path(spec.path))})
+        raise InputError(damaged) from error
 
 
 def show_graph(spec: GraphSpec) -> None:
@@ -455,14 +496,25 @@ def _graph(spec: CatalogSpec, changed: float, how: GraphSpec) -> Graph:
 
     rows = _catalog(spec, changed)
     box = rows.joined_box(how.periodic)
-    if how.method == "radius" and how.radius and (box is None or how.radius <= box[box > 0].min() / 2):
+    if (
+        how.method == "radius"
+        and how.cap is None
+        and how.radius
+        and (box is None or how.radius <= box[box > 0].min() / 2)
+    ):
         edges = count_edges(inside_box(rows.positions(), box), how.radius, box)
         if edges > EDGES_SHOWN:
             raise InputError(
                 f"A linking length of {how.radius:.4g} gives some {edges / 1e6:,.0f} million edges, more than the "
                 f"{EDGES_SHOWN / 1e6:.0f} million that the pages show; choose a shorter one, or use the command line."
             )
-    return build_graph(rows, how)
+    found = build_graph(rows, how)
+    if found.n_edges > EDGES_SHOWN:
+        raise InputError(
+            f"This graph has {found.n_edges / 1e6:,.0f} million edges, more than the {EDGES_SHOWN / 1e6:.0f} million "
+            "that the pages show; join fewer objects, or use the command line."
+        )
+    return found
 
 
 def graph(spec: CatalogSpec | None = None, how: GraphSpec | None = None) -> Graph:

@@ -115,7 +115,7 @@ def graph_card() -> None:
         except InputError:
             st.markdown("**none**")
             return
-        st.markdown(f"**{graph_label(spec, unit)}**")
+        st.markdown(f"**{plain(graph_label(spec, unit))}**")
         extras = [name.replace("_", " ") for name in spec.edge_features]
         st.caption("edges carry " + ", ".join(extras) if extras else "edges carry nothing")
 
@@ -175,9 +175,25 @@ def _open_chosen(key: str) -> None:
 
 
 def graph_label(spec: GraphSpec, unit: str) -> str:
-    """One line for a graph: `radius 3 Mpc, self-loops`."""
-    how = f"{spec.k} nearest neighbours" if spec.method == "knn" else f"linking length {spec.radius:.4g} {unit}".strip()
-    return how + (", self-loops" if spec.self_loops else "") + (", open edges" if spec.periodic is False else "")
+    """One line for a graph: `linking length 3 Mpc, self-loops`."""
+    length = "" if spec.radius is None else f"{spec.radius:.4g} {unit}".strip()
+    how = {
+        "radius": f"linking length {length}",
+        "knn": f"{spec.k} nearest neighbours",
+        "cylinder": f"cylinder {spec.radius or 0:.4g} × {spec.along or 0:.4g} {unit}".strip()
+        + f" ({spec.line_of_sight})",
+        "delaunay": "Delaunay",
+        "groups": f"groups within {length}, {spec.shape}s",
+        "edge_list": f"edges of {source_name(spec.edges or '')}",
+    }[spec.method]
+    extras = [
+        f"in {', '.join(spec.columns)}" if spec.columns else "",
+        f"at most {spec.cap}" if spec.cap is not None else "",
+        spec.direction if spec.direction != "directed" else "",
+        "self-loops" if spec.self_loops else "",
+        "open edges" if spec.periodic is False else "",
+    ]
+    return ", ".join([how, *filter(None, extras)])
 
 
 def run_title(run: Run) -> str:
@@ -195,7 +211,12 @@ def run_label(run: Run) -> str:
 
 
 def source_label(spec: CatalogSpec) -> str:
-    return "sample" if spec.path == "sample" else spec.path.replace("\\", "/").rsplit("/", 1)[-1]
+    return "sample" if spec.path == "sample" else source_name(spec.path)
+
+
+def source_name(path: str) -> str:
+    """The last part of a path of any system."""
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def periodic_label(rows: Catalog) -> str:

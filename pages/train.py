@@ -107,7 +107,7 @@ def form(rows: Catalog) -> None:
         name = st.text_input("Name", key="run_name", placeholder="optional", max_chars=80)
         with st.container(horizontal=True, vertical_alignment="center"):
             start = st.button("Start training", type="primary", icon=":material/play_arrow:", key="start")
-            st.caption(f"on the graph in view: {graph_label(_session.graph_spec(), rows.length_unit)}")
+            st.caption(f"on the graph in view: {plain(graph_label(_session.graph_spec(), rows.length_unit))}")
         if start:
             begin(
                 rows,

@@ -1,7 +1,7 @@
 """Catalog -> graph: exact neighbours, edge features and what the graph looks like in numbers."""
 
 from gnnlib.graph.build import build_graph
-from gnnlib.graph.diagnostics import RadiusRange, RadiusSweep, degree_histogram, suggest_radius_range, summarize
+from gnnlib.graph.diagnostics import RadiusRange, RadiusSweep, suggest_radius_range, summarize
 from gnnlib.graph.features import edge_features
 from gnnlib.graph.graph import EdgeFeature, Graph, GraphSpec
 from gnnlib.graph.neighbors import METHODS, Neighbors, find
@@ -18,7 +18,6 @@ __all__ = [
     "RadiusSweep",
     "build_graph",
     "build_parts",
-    "degree_histogram",
     "edge_features",
     "find",
     "partition",

@@ -20,6 +20,8 @@ SUGGESTED_REACH = 3.0  # mean separations; beyond it a uniform catalog has over 
 MOST_EDGES = 6_000_000  # directed edges at the largest suggested linking length ...
 MOST_EDGES_A_NODE = 16  # ... or this many a node where that is more
 SAMPLE = 2_000
+CORRELATION_BINS = 24
+FEW_PAIRS = 40
 
 QUANTILES = {"degree_p16": 0.16, "degree_median": 0.5, "degree_p84": 0.84}
 # Mean over all directions u of |u_x|, |u_x u_y| and |u_x u_y u_z| in one, two and three dimensions.
@@ -56,11 +58,6 @@ def summarize(graph: Graph) -> Figures:
         "largest_component_fraction": int(np.bincount(label).max(initial=0)) / nodes,
         "truncated": graph.truncated,
     }
-
-
-def degree_histogram(degrees: np.ndarray) -> np.ndarray:
-    """Number of nodes of degree 0, 1, 2, ... up to the largest, int64, from the degree of each node [N]."""
-    return np.bincount(degrees)
 
 
 def _quantile(degrees: np.ndarray, share: float) -> int:
@@ -139,6 +136,13 @@ class RadiusSweep:
         """Degree of each node [N] int64."""
         first, second = self.edges_at(radius)[0]
         return np.bincount(first, minlength=self.n_nodes) + np.bincount(second, minlength=self.n_nodes)
+
+    def correlation_bounds(self) -> np.ndarray:
+        """Bounds [R + 1] for `pair_correlation`, equal steps of the logarithm: from the length within which there are
+        some dozens of pairs, but not over a third of `largest`, up to `largest`."""
+        apart = self.lengths[np.searchsorted(self.lengths, 0.0, side="right") :]
+        shortest = float(apart[min(FEW_PAIRS, len(apart)) - 1]) if len(apart) else 0.0
+        return np.geomspace(np.clip(shortest, self.largest / 300, self.largest / 3), self.largest, CORRELATION_BINS + 1)
 
     def pair_correlation(self, bounds: np.ndarray) -> np.ndarray:
         """xi [R] between successive `bounds` [R + 1] of the length: pairs found over pairs expected, minus 1.

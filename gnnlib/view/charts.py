@@ -58,11 +58,12 @@ def histogram(
     bins: int = 60,
     kept: np.ndarray | None = None,
     selected: np.ndarray | None = None,
+    counted: str = "objects",
 ) -> go.Figure:
     """Counts of one column; non-finite values are left out, and with `log` also those that have no logarithm.
 
     kept: [N] bool, the rows that a cut keeps; the others stand in grey on top of them. selected: [N] bool, rows that
-    stand out, below the others of their bin.
+    stand out, below the others of their bin. counted: what the rows are, for the axis.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if log:
@@ -88,11 +89,14 @@ def histogram(
                 width=np.diff(edges),
                 name=name,
                 marker={"color": colour, "line": {"width": 0}},
-                hovertemplate="%{x:.4g}: %{y:,} objects" + (f" {name}" if len(parts) > 1 else "") + "<extra></extra>",
+                hovertemplate="%{x:.4g}: %{y:,} "
+                + counted
+                + (f" {name}" if len(parts) > 1 else "")
+                + "<extra></extra>",
             )
         figure.update_layout(barmode="stack")
     figure.update_xaxes(title=f"log₁₀ {label}" if log else label)
-    figure.update_yaxes(title="objects", tickformat=",")
+    figure.update_yaxes(title=counted, tickformat=",")
     return figure
 
 

@@ -16,9 +16,9 @@ import torch
 from torch_geometric.data import Data
 
 from gnnlib.errors import InputError
-from gnnlib.graph import Graph, GraphSpec, build_graph, exchange
+from gnnlib.graph import Graph, GraphSpec, build_graph, exchange, find
 
-from .point_sets import pairs, points
+from .point_sets import BOX, graph_of, pairs, points
 from .test_build import catalog_of
 
 SPECS = [GraphSpec(radius=1.2), GraphSpec(method="knn", k=3, self_loops=True), GraphSpec(radius=2.0, cap=2)]
@@ -166,3 +166,30 @@ def test_large_graphs_are_not_written_as_graphml(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(exchange, "MAX_GRAPHML_EDGES", 10)
     with pytest.raises(InputError, match="too many for GraphML"):
         exchange.write_graphml(graph_with(SPECS[0]), io.BytesIO())
+
+
+@pytest.mark.parametrize("kind", ["pt", "graphml"])
+@pytest.mark.parametrize("text_ids", [False, True])
+def test_a_graph_file_is_an_edge_list_for_its_catalog(tmp_path: Path, kind: str, text_ids: bool) -> None:
+    """Row ids lead back to the rows, also where the catalog has since lost some or is in another order."""
+    places = points("uniform", 40)
+    ids = np.array([f"h{n}" for n in range(40)], dtype=object) if text_ids else np.arange(40) * 3 + 11
+    whole = replace(graph_of(places, GraphSpec(radius=2.5), BOX), row_ids=ids)
+    write = {"pt": exchange.write_pyg, "graphml": exchange.write_graphml}[kind]
+    write(whole, tmp_path / f"mesh.{kind}")
+    kept = np.random.default_rng(0).permutation(40)[:30]
+    spec = GraphSpec(method="edge_list", edges=str(tmp_path / f"mesh.{kind}"))
+    found = find(places[kept], spec, BOX, row_ids=ids[kept])
+    wanted = {(a, b) for a, b in pairs(whole.edge_index) if a in kept and b in kept}
+    assert {(kept[a], kept[b]) for a, b in pairs(found.edge_index)} == wanted
+    by_number = find(places, spec.model_copy(update={"edge_ids": "indices"}), BOX, row_ids=ids[::-1])
+    assert np.array_equal(by_number.edge_index, whole.edge_index)
+
+
+def test_a_pyg_graph_without_row_ids_names_rows_by_number(tmp_path: Path) -> None:
+    torch.save(Data(edge_index=torch.tensor([[0, 2], [1, 0]])), tmp_path / "bare.pt")
+    spec = GraphSpec(method="edge_list", edges=str(tmp_path / "bare.pt"))
+    assert pairs(find(points("uniform", 5), spec, None).edge_index) == {(0, 1), (2, 0)}
+    torch.save(Data(edge_index=torch.tensor([[0], [9]]), row_ids=torch.arange(3)), tmp_path / "wrong.pt")
+    with pytest.raises(InputError, match="without a row id"):
+        find(points("uniform", 5), spec.model_copy(update={"edges": str(tmp_path / "wrong.pt")}), None)

@@ -80,7 +80,7 @@ def test_a_radius_typed_in_changes_figures_sidebar_and_address(session: Session)
 
 def test_nearest_neighbours_give_every_node_its_k(session: Session) -> None:
     app = session()
-    app.segmented_control(key="graph_method").set_value("knn").run()
+    app.selectbox(key="graph_method").set_value("knn").run()
     app.number_input(key="graph_k").set_value(5).run()
     fine(app)
     assert figure(app, "Mean degree") == "5.00"

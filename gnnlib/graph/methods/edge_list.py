@@ -1,6 +1,7 @@
 """Edges that a person brings: any mesh, merger tree or group membership as a file of pairs.
 
-CSV or other text, Parquet, .npy and .npz; nothing in a file is run or unpickled.
+CSV or other text, Parquet, .npy and .npz, and the graphs of other programs: PyTorch Geometric's .pt and GraphML.
+Nothing in a file is run or unpickled.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gnnlib.graph.graph import GraphSpec
 
 SOURCES = ("source", "src", "from", "i")
 RECEIVERS = ("receiver", "target", "dst", "to", "j")
-READS = "CSV or text, Parquet, .npy or .npz"
+READS = "CSV or text, Parquet, .npy, .npz, .pt or GraphML"
 
 
 def find(points: Points, spec: GraphSpec) -> Neighbors:
@@ -29,7 +30,7 @@ def find(points: Points, spec: GraphSpec) -> Neighbors:
     """
     if not spec.edges:
         raise InputError(f"A graph from an edge list needs its file ({READS}); give its path.")
-    pairs, n, name = read_pairs(spec.edges), len(points.positions), Path(spec.edges).name
+    pairs, n, name = read_pairs(spec.edges, spec.edge_ids == "row_ids"), len(points.positions), Path(spec.edges).name
     check_size(2 * len(pairs), f"the edges of '{name}'")
     row_ids = np.arange(n) if points.row_ids is None or spec.edge_ids == "indices" else points.row_ids
     place = pd.Index(row_ids).get_indexer(pd.Index(_like(pairs, row_ids, name).ravel())).reshape(pairs.shape)
@@ -56,9 +57,11 @@ def find(points: Points, spec: GraphSpec) -> Neighbors:
     return replace(turn(join(points, numbers % n, numbers // n), n, spec.direction), notes=tuple(notes))
 
 
-def read_pairs(path: str) -> np.ndarray:
+def read_pairs(path: str, by_row_ids: bool = True) -> np.ndarray:
     """Pairs [M, 2] (source, receiver) of a file: int64, or str. Raises InputError for a file that holds no pairs.
 
+    A graph (.pt, GraphML) that knows the row ids of its nodes gives those, unless by_row_ids is False: then, and where
+    it knows none, the numbers of its nodes.
     Tables: the columns named source and receiver (or target), else the first two. NumPy: "edge_index", else the only
     array; [2, M] as in PyG or [M, 2], and [2, 2] counts as the former.
     """
@@ -70,6 +73,10 @@ def read_pairs(path: str) -> np.ndarray:
             head = stream.read(8)
         if head.startswith(b"\x93NUMPY"):
             pairs = _two_columns(np.load(file, allow_pickle=False), file.name)
+        elif head.startswith(b"PK") and file.suffix.lower() == ".pt":
+            pairs = _of_pyg(file, by_row_ids)
+        elif file.suffix.lower() == ".graphml":
+            pairs = _of_graphml(file, by_row_ids)
         elif head.startswith(b"PK"):
             with np.load(file, allow_pickle=False) as arrays:
                 if "edge_index" not in arrays and len(arrays.files) != 1:
@@ -88,6 +95,29 @@ def read_pairs(path: str) -> np.ndarray:
     if not len(pairs):
         raise InputError(f"'{file.name}' holds no edges; give a file with a pair of rows a line.")
     return pairs
+
+
+def _of_pyg(file: Path, by_row_ids: bool) -> np.ndarray:
+    from gnnlib.graph import exchange  # and torch with it
+
+    data = exchange.read_pyg(file)
+    if getattr(data, "edge_index", None) is None:
+        raise InputError(f"'{file.name}' holds no edge_index; save it with the graph.")
+    pairs = _two_columns(data.edge_index.numpy(), file.name)
+    ids = getattr(data, "row_ids", None)
+    if ids is None or not by_row_ids or not len(pairs):
+        return pairs
+    ids = np.array(ids) if isinstance(ids, list) else ids.numpy()
+    if pairs.min() < 0 or pairs.max() >= len(ids):
+        raise InputError(f"'{file.name}' has an edge to a node without a row id; correct its edge_index or row_ids.")
+    return ids[pairs]
+
+
+def _of_graphml(file: Path, by_row_ids: bool) -> np.ndarray:
+    from gnnlib.graph import exchange
+
+    graph = exchange.read_graphml(file)
+    return (graph.row_ids[graph.edge_index] if by_row_ids else graph.edge_index).T
 
 
 def _read_text(file: Path) -> pd.DataFrame:

@@ -36,17 +36,19 @@ def upload(
     *,
     key: str,
     label: str,
+    what: str = "catalog here, or all its chunks together",
     in_use: Collection[Path] = (),
     on_change: Callable[[tuple[Path, ...]], None] | None = None,
 ) -> tuple[Path, ...]:
     """Show an uploader and return the files that have arrived, side by side in a folder of their own; () for none.
 
-    folder: the session's own, removed by the caller when the session ends. The files lie in a folder below it that is
-    named by their content, so the same path always means the same bytes. Each drop makes a new list, or adds to the one
-    in view where the person says so; the files of former lists go, but for the folders that hold the paths `in_use`.
-    key: names the element; the list stays under it when the page is left and found again. on_change: called with the
-    files before the page runs again, whenever a drop has arrived or a file was removed: the same bytes sent a second
-    time call it a second time. Raises InputError if FILAMENT_MAX_UPLOAD_GB is not a number.
+    what: ends the sentence "Drop a ...". folder: the session's own, removed by the caller when the session ends.
+    The files lie in a folder below it that is named by their content, so the same path always means the same bytes.
+    Each drop makes a new list, or adds to the one in view where the person says so; the files of former lists go,
+    but for the folders that hold the paths `in_use`. key: names the element; the list stays under it when the page
+    is left and found again. on_change: called with the files before the page runs again, whenever a drop has
+    arrived or a file was removed: the same bytes sent a second time call it a second time. Raises InputError if
+    FILAMENT_MAX_UPLOAD_GB is not a number.
     """
     memory: dict[str, Any] = st.session_state.setdefault(f"{key}:upload", {"turn": 0, "ids": (), "paths": ()})
     if "intake" not in memory or memory["intake"].folder != folder:
@@ -59,6 +61,7 @@ def upload(
         key=key,
         data={
             "label": label,
+            "what": what,
             "token": intake.token,
             "largest": intake.largest,
             "most": MOST_FILES,

@@ -257,6 +257,7 @@ class View {
     if (this.queue !== queue) this.detach();
     this.queue = queue;
     this.label.textContent = data.label;
+    this.what = data.what;
     this.input.setAttribute("aria-label", data.label);
     this.choose.setAttribute("aria-label", `Choose files: ${data.label}`);
     this.limit.textContent = `Up to ${sizeText(data.largest)} a file`;
@@ -323,7 +324,7 @@ class View {
     const left = pending.length ? this.queue.secondsLeft() : null;
     const done = items.filter((item) => item.state === "done");
     const several = items.filter(takesPlace).length > 1;
-    setText(this.invitation, `Drop ${done.length ? "another" : "a"} catalog here, or all its chunks together`);
+    setText(this.invitation, `Drop ${done.length ? "another" : "a"} ${this.what}`);
     this.head.hidden = !several;
     if (pending.length) {
       const coming = items.filter(takesPlace);
