@@ -82,7 +82,7 @@ def _percentile(values: np.ndarray, share: np.ndarray) -> Any:
 def _duplicate(catalog: Catalog, *columns: Any) -> np.ndarray:
     if not columns:
         return repeated(catalog.table)
-    return repeated(pd.DataFrame(dict(enumerate(columns)), index=catalog.table.index))
+    return repeated(pd.DataFrame(dict(enumerate(columns)), index=catalog.table.index), with_gaps=False)
 
 
 def _one_number(value: Any, what: str) -> float:
@@ -153,7 +153,7 @@ _TABLE = (
     Function("percentile(x, q)", "the value that q % of the column lie below", 2, 2, _percentile, unit="first"),
     Function(
         "duplicate(x, y, ...)",
-        "whether an earlier row has the same values; () for all",
+        "whether an earlier row has the same values and no gap; () for all columns",
         0,
         20,
         _duplicate,

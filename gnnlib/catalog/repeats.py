@@ -6,13 +6,17 @@ import numpy as np
 import pandas as pd
 
 
-def repeated(table: pd.DataFrame) -> np.ndarray:
+def repeated(table: pd.DataFrame, *, with_gaps: bool = True) -> np.ndarray:
     """Rows [N] equal to an earlier one in every column; a missing value equals a missing value.
 
+    with_gaps=False: a row with a missing value repeats none, as where positions or identifiers are compared: two
+    objects without a distance do not lie in one place.
     The answer is that of pandas' `duplicated`, which hashes every column of every row; here only `candidates` are
     compared in full, nearly none in a catalog with positions.
     """
     left = candidates(table)
+    if not with_gaps:
+        left = left[table.iloc[left].notna().all(axis=1).to_numpy()]
     found = np.zeros(len(table), dtype=bool)
     if len(left):
         found[left] = table.iloc[left].duplicated().to_numpy()

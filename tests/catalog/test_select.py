@@ -54,7 +54,10 @@ def test_repeated_rows_are_those_of_pandas(rows: list[tuple]) -> None:
     table = pd.DataFrame(rows, columns=["f", "g", "n", "kind", "flag"])
     table = table.astype({"f": np.float32, "g": np.float64, "flag": bool} if len(table) else {})
     for columns in (["f", "g", "n", "kind", "flag"], ["f"], ["kind"], ["n", "flag"], ["kind", "flag", "g"]):
-        np.testing.assert_array_equal(repeated(table[columns]), table[columns].duplicated().to_numpy())
+        twice = table[columns].duplicated().to_numpy()
+        np.testing.assert_array_equal(repeated(table[columns]), twice)
+        whole = table[columns].notna().all(axis=1).to_numpy()
+        np.testing.assert_array_equal(repeated(table[columns], with_gaps=False), twice & whole)
 
 
 def test_repeats_of_long_ids_are_not_confused() -> None:
@@ -116,6 +119,12 @@ def test_only_columns_wanted_as_logarithms_call_for_positive_values() -> None:
     named = catalog(table, roles, subsets={cut.name: cut.condition for cut in found})
     assert counts(named) == {cut.name: cut.rows for cut in found}
     assert evaluate_condition("positive_wide & `positive_M<300pc`", named).sum() == n - 2
+
+
+def test_objects_without_a_distance_or_an_identifier_repeat_nothing() -> None:
+    table = pd.DataFrame({"id": [1, 2, np.nan, np.nan], "x": [0, np.nan, np.nan, 0.0], "m": [1, 2, 3, 4]})
+    found = suggest_cuts(catalog(table, Roles(position=("x",), row_id="id")))
+    assert {cut.name: (cut.condition, cut.cut) for cut in found} == {"unique_positions": ("not duplicate(x)", 1)}
 
 
 def test_repeated_identifiers_and_places_are_told_apart_from_repeated_rows() -> None:
