@@ -1,7 +1,8 @@
-"""ECSV and the machine-readable tables of the AAS journals, which astropy reads; and astropy tables as columns."""
+"""ECSV and the tables of the AAS journals and of IPAC, which astropy reads; and astropy tables as columns."""
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from astropy.table import MaskedColumn, Table
 
 from gnnlib.catalog.raw import RawCatalog, Report, TableBuilder
 from gnnlib.catalog.table import CatalogSpec
+
+_IPAC_TYPES = re.compile(rb"(?i)\|(\s*(double|d|real|r|float|f|int|i|long|l|char|c|date)\s*\|)+")
 
 
 def read_ecsv(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
@@ -29,6 +32,18 @@ def read_mrt(path: Path, spec: CatalogSpec, report: Report | None = None, rows: 
     """A machine-readable table, or its first rows."""
     source = path if rows is None else _first_lines(path, rows, "-" * 10)
     return _raw(Table.read(source, format="ascii.mrt"), "AAS machine-readable table")
+
+
+def is_ipac(head: bytes) -> bool:
+    """Whether the first bytes are a table of IRSA: keywords after backslashes, names and types between bars."""
+    lines = [line for line in head.splitlines()[:2000] if line.strip() and not line.startswith(b"\\")]
+    return len(lines) > 1 and lines[0].startswith(b"|") and bool(_IPAC_TYPES.fullmatch(lines[1].strip()))
+
+
+def read_ipac(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
+    """An IPAC table, or its first rows."""
+    source = path if rows is None else _first_lines(path, rows, "|")
+    return _raw(Table.read(source, format="ascii.ipac"), "IPAC table")
 
 
 def _first_lines(path: Path, rows: int, rule: str = "") -> list[str]:

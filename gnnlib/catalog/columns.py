@@ -56,7 +56,7 @@ def triples(names: Iterable[str]) -> list[tuple[str, str, tuple[str, str, str]]]
     for name in names:
         for match in re.finditer(r"xx|XX|x|X|(?<=[_a-z])0|(?<=[_a-z])1", name):
             prefix, suffix = name[: match.start()], name[match.end() :]
-            if suffix[:1].isalnum():
+            if suffix[:1].isalnum() and suffix != "c":  # AHF's centres are Xc, Yc, Zc
                 continue
             axis = match[0]
             others = (chr(ord(axis[0]) + 1) * len(axis), chr(ord(axis[0]) + 2) * len(axis))

@@ -32,16 +32,19 @@ _META = "__table_column_meta__"  # where astropy keeps units, as YAML
 
 @dataclass(frozen=True)
 class _Found:
-    """One table of the file. path: of its group or dataset, "" for the root. add: puts its columns into a builder."""
+    """One table of the file. path: of its group or dataset, "" for the root. width: columns, those of vectors counted
+    one by one. add: puts its columns into a builder."""
 
     path: str
     rows: int
+    width: int
     records: bool
     add: Callable[[TableBuilder, Path, int | None, Report | None], None]
 
 
 def read(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int | None = None) -> RawCatalog:
-    """The table that is asked for by the path of its group or dataset, or else the longest."""
+    """The table that is asked for by the path of its group or dataset, or else the longest of those with more
+    than one column."""
     with h5py.File(path, "r") as file:
         if not tng.is_group_catalog(file):
             return _flat(file, path, spec, report, rows)
@@ -58,7 +61,7 @@ def _flat(file: h5py.File, path: Path, spec: CatalogSpec, report: Report | None,
     asked = choose_table(names, spec.table, path.name)
     chosen = asked
     if chosen is None:
-        chosen = max(range(len(found)), key=lambda k: (found[k].rows, found[k].records, not found[k].path))
+        chosen = max(range(len(found)), key=lambda k: _rank(found[k]))
     table = found[chosen]
     builder = TableBuilder()
     table.add(builder, path, rows, report)
@@ -88,6 +91,10 @@ def _flat(file: h5py.File, path: Path, spec: CatalogSpec, report: Report | None,
     )
 
 
+def _rank(table: _Found) -> tuple[bool, int, bool, bool]:
+    return (table.width > 1, table.rows, table.records, not table.path)
+
+
 def _number(places: list[dict[str, Any]], keys: tuple[str, ...]) -> float | None:
     for place in places:
         for key in keys:
@@ -105,12 +112,12 @@ def _tables(key: str, group: h5py.Group) -> list[_Found]:
     for name, item in items.items():
         if item.dtype.names and item.ndim == 1 and not name.endswith(_META):
             named = key if kind == "frame_table" else f"{key}/{name}".strip("/")
-            found.append(_Found(named, len(item), True, _records(item, items.get(f"{name}.{_META}"))))
+            found.append(_Found(named, len(item), len(item.dtype), True, _records(item, items.get(f"{name}.{_META}"))))
     plain = {name: item for name, item in items.items() if not item.dtype.names and not name.endswith(_META)}
     if kind == "frame" and plain:
         frame = _pandas_blocks(plain)
         objects = sum(name.endswith("_values") for name in plain) > len(frame)
-        return [_Found(key, len(frame[0][1]), True, _pandas_frame(frame, objects))] if frame else []
+        return [_Found(key, len(frame[0][1]), len(frame), True, _pandas_frame(frame, objects))] if frame else []
     if key.rpartition("/")[2] == "columns":  # vaex: columns/x/data
         inside = {name: own(group, name) for name in group}
         for name, item in inside.items():
@@ -120,7 +127,9 @@ def _tables(key: str, group: h5py.Group) -> list[_Found]:
     elif key.rpartition("/")[0].rpartition("/")[2] == "columns":
         return []
     if kind != "frame_table" and any(item.dtype.kind in "iuf" for item in plain.values()):
-        found.append(_Found(key, _usual_length(plain), False, _columns(plain)))
+        length = _usual_length(plain)
+        width = sum(int(np.prod(item.shape[1:])) for item in plain.values() if len(item) == length)
+        found.append(_Found(key, length, width, False, _columns(plain)))
     return found
 
 

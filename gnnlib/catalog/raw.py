@@ -115,7 +115,9 @@ class TableBuilder:
         name, bracket = split_name(name.strip())
         meaning = (unit, bracket, description, inferred)
         values = _native(values)
-        if values.ndim > 2:
+        if isinstance(values, np.ndarray) and values.dtype.kind in "cmMV":
+            self.warnings.append(f"Column '{name}' holds complex numbers, times or records and was left out.")
+        elif values.ndim > 2:
             self.warnings.append(f"Column '{name}' holds {values.ndim - 1}-dimensional arrays and was left out.")
         elif values.ndim == 2 and values.shape[1] > LONGEST_VECTOR:
             self.warnings.append(f"Column '{name}' holds {values.shape[1]:,} values a row and was left out.")

@@ -62,13 +62,14 @@ FORMATS = (
     ),
     Format("ECSV", lambda head: head.startswith(b"# %ECSV"), astropy_tables.read_ecsv, (".ecsv",)),
     Format("AAS table", lambda head: b"Byte-by-byte Description" in head, astropy_tables.read_mrt, (".mrt",)),
+    Format("IPAC table", astropy_tables.is_ipac, astropy_tables.read_ipac, (".tbl", ".ipac")),
     Format("JSON", json_records.looks_like_json, json_records.read, (".json", ".jsonl", ".ndjson")),
     Format("text", text.recognises, text.read, (".csv", ".tsv", ".txt", ".dat", ".list", ".ascii", "")),
 )
 _NPZ = Format("NumPy archive", lambda head: head.startswith(b"PK"), numpy_arrays.read_npz, (".npz",))
 _BINARY = ("FITS", "HDF5", "Parquet", "NumPy array")
 READABLE = (
-    "CSV and other text, FITS, VOTable, ECSV, AAS tables, Parquet, HDF5, NumPy arrays, JSON, Rockstar and SUBFIND halos"
+    "CSV and other text, FITS, VOTable, ECSV, AAS and IPAC tables, Parquet, HDF5, NumPy, JSON, Rockstar and SUBFIND"
 )
 
 _NEEDED_WHOLE = ("HDF5", "Parquet", "NumPy array")  # even for their first rows
@@ -81,6 +82,7 @@ _NOT_CATALOGS = (
     (b"\x80", "looks like a Python pickle, which could run code when opened; save the table as CSV, FITS or Parquet"),
     (b"<!DOCTYPE html", "is a web page, not a catalog; download the file itself"),
     (b"<html", "is a web page, not a catalog; download the file itself"),
+    (b"ARROW1", "is an Arrow (Feather) file; save the table as Parquet"),
     (b"%PDF", "is a PDF document; save its table as CSV"),
 )
 
@@ -156,7 +158,7 @@ def _read(path: Path, spec: CatalogSpec, report: Report | None, rows: int | None
         raise InputError(
             f"'{path.name}' cannot be read as {label}: it is damaged or cut short; copy it again."
         ) from error
-    if not len(raw.table):
+    if raw.columns and not len(raw.table):
         raise InputError(f"'{path.name}' has columns but no rows; choose a file with objects in it.")
     if not numeric_names(raw.table):
         raise InputError(

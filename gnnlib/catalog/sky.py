@@ -273,8 +273,18 @@ def _direction(
     longitude, latitude = np.where(outside, np.nan, longitude), np.where(outside, np.nan, latitude)
     flat = np.cos(latitude)
     vectors = np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], axis=1)
+    if how == how_latitude == "read as degrees" and _like_radians(longitude, latitude):
+        how += ", though radians would fit as well"
     how = f"{frame}, {how}".strip(", ")
     return _Direction(pair, vectors, how + (f"; {bad:,} rows are no place on the sky" if bad else ""))
+
+
+def _like_radians(longitude: np.ndarray, latitude: np.ndarray) -> bool:
+    """Whether angles [N], as radians of what was read as degrees, lie within a few degrees as all of a sky in radians
+    would, and spread over more than one of them."""
+    degrees, north = np.rad2deg(longitude), np.rad2deg(latitude)
+    within = np.nanmax(np.abs(degrees), initial=0) <= 2 * np.pi + 0.01 and np.nanmax(np.abs(north), initial=0) < 1.58
+    return bool(within and np.nanmax(degrees, initial=-9) - np.nanmin(degrees, initial=9) > 1)
 
 
 def _unit(column: Column) -> u.UnitBase | None:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from gnnlib.catalog import rockstar
+from gnnlib.catalog.headers import are_units, fields_of, in_comments, is_number, names_in_header
 from gnnlib.catalog.raw import RawCatalog, Report, TableBuilder
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
@@ -27,6 +28,7 @@ from gnnlib.errors import InputError
 COMMENTS = ("#", "%", "!", "//")
 _COMMENT_LINES = re.compile(rb"^[ \t]*(?:#|%|!|//)[^\n]*(?:\n|\Z)", re.MULTILINE)
 _MISSING = ["-", "--", "---", "...", "INDEF", "\\N", "masked"]
+_MISSING += ["*" * width for width in range(2, 26)]  # a number too long for Fortran's format
 _SNIFFED_LINES = 60
 _LONGEST_HEAD = 2**24  # bytes of comments before the first rows
 _LONGEST_LINE = 2**20
@@ -37,7 +39,7 @@ _NAMES = {None: "blanks", ",": "commas", "\t": "tabs", ";": "semicolons", "|": "
 @dataclass(frozen=True)
 class Layout:
     """How the lines are built: the separator (None = blanks), names, units row, lines before the data, fields a line,
-    decimal mark, the comments above the data, and whether blanks follow separators."""
+    decimal mark, the comments above the data, whether blanks follow separators, and lines above the table left out."""
 
     separator: str | None
     names: list[str] | None
@@ -48,6 +50,7 @@ class Layout:
     comments: tuple[str, ...] = ()
     offset: int | None = None  # byte at which the data begin, where the file can be handed to the parser as it is
     padded: bool = True
+    above: int = 0
 
 
 def recognises(head: bytes) -> bool:
@@ -82,6 +85,9 @@ def read(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int 
             array = values.to_numpy() if values.dtype.kind in "biuf" else values
             builder.add(name or f"col{k + 1}", array, unit, described.get(name, ""), inferred=inferred)
     kind = "CSV" if layout.separator == "," else f"text separated by {_NAMES[layout.separator]}"
+    if layout.above:
+        lines = "line of the file is" if layout.above == 1 else f"{layout.above} lines of the file are"
+        warnings.append(f"The first {lines} not part of the table and left out.")
     if layout.decimal == ",":
         warnings.append("Numbers in this file have a decimal comma: 1,5 was read as 1.5.")
     raw = RawCatalog(
@@ -242,22 +248,6 @@ def _is_comment(line: str) -> bool:
     return line.lstrip().startswith(COMMENTS)
 
 
-def _fields(line: str, separator: str | None) -> list[str]:
-    if separator is None:
-        if '"' not in line:
-            return line.split()
-        return next(csv.reader([line.strip()], delimiter=" ", skipinitialspace=True), [])
-    return [field.strip() for field in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return not field.lower().lstrip("+-").startswith(("n", "i"))  # nan, inf
-
-
 def _sniff(text: str, file: str) -> Layout:
     """Find the separator, the header and the first row of data from the first lines."""
     content: list[tuple[int, str]] = []
@@ -281,10 +271,11 @@ def _sniff(text: str, file: str) -> Layout:
         raise InputError(f"'{file}' holds no rows, only comments or blank lines; choose a file with a table.")
     separator = _separator([line for _, line in content])
     try:
-        rows = [_fields(line, separator) for _, line in content]
+        rows = [fields_of(line, separator) for _, line in content]
     except csv.Error as error:
         raise InputError(f"A line of '{file}' is far too long for a table; choose a file with a table.") from error
-    if not any(_is_number(field) for row in rows for field in row):
+    numbers = [[is_number(field) or (_comma_may_be(separator, field)) for field in row] for row in rows]
+    if not any(map(any, numbers)):
         raise InputError(
             f"'{file}' has no column of numbers in its first {len(rows)} lines, so it does not look like a catalog;"
             " choose another file."
@@ -294,12 +285,15 @@ def _sniff(text: str, file: str) -> Layout:
         raise InputError(
             f"The lines of '{file}' have unlike numbers of fields, so it does not look like a table; choose one."
         )
-    if any(
-        _is_number(field) or _COMMA.fullmatch(field) for field in rows[0]
-    ):  # no header among the rows: perhaps the last fitting comment names the columns
-        named = [names for names in (_commented_names(comment, width) for comment in comments) if names]
-        names, skip, decimal = named[-1] if named else None, content[0][0], _decimal_mark(rows, separator)
-        return Layout(separator, names, [], skip, width, decimal, tuple(comments))
+    above = _lines_above(rows, width)
+    content, rows, numbers = content[above:], rows[above:], numbers[above:]
+    if any(is_number(field) or _COMMA.fullmatch(field) for field in rows[0]):  # perhaps a comment names the columns
+        said, units = in_comments(comments, width)
+        if not said and width > 1 and not any(row[-1] for row in rows if len(row) == width):  # after a last separator
+            said, units = in_comments(comments, width - 1)
+            said = [*said, ""] if said else None
+        decimal = _decimal_mark(rows, separator)
+        return Layout(separator, said, units, content[0][0], width, decimal, tuple(comments), above=above)
 
     if len(rows) == 1:
         raise InputError(f"'{file}' has a header but no rows; choose a file with objects in it.")
@@ -308,14 +302,14 @@ def _sniff(text: str, file: str) -> Layout:
     for k in (1, 2):  # VizieR: a row of dashes below the header or below the units
         if k < len(rows) and all(re.fullmatch(r"-*", field) for field in rows[k]) and any(rows[k]):
             first, units = k + 1, rows[1] if k == 2 else []
+    if first == 1 and len(rows) > 2 and not any(numbers[1]) and any(numbers[2]) and are_units(rows[1]):
+        first, units = 2, rows[1]
     if first >= len(rows):
         raise InputError(f"'{file}' has a header but no rows; choose a file with objects in it.")
     if len(names) != width or (separator is None and all(name.endswith(",") for name in names[:-1])):
-        apart = [_fields(content[0][1], mark) for mark in (",", "\t", ";", "|", None)]
-        apart.append([part for name in names for part in _expanded(name)])
-        other = [fields for fields in apart if len(fields) == width]
+        other = names_in_header(content[0][1], names, width)
         if other:
-            names = other[0]
+            names = other
         elif len(names) == width - 1 and all(len(row) == width and not row[-1] for row in rows[first:]):
             names = [*names, ""]
         elif len(names) == width + 1 and not names[-1]:
@@ -326,20 +320,36 @@ def _sniff(text: str, file: str) -> Layout:
                 f"The header of '{file}' (line {head}) has {len(names)} names but the rows from line {row} on have"
                 f" {width} fields separated by {_NAMES[separator]}; mend the header."
             )
-    return Layout(separator, names, units, content[first][0], width, decimal, tuple(comments))
+    return Layout(separator, names, units, content[first][0], width, decimal, tuple(comments), above=above)
 
 
+def _lines_above(rows: list[list[str]], width: int) -> int:
+    """How many lines come before the table: the number of rows alone on the first line, or prose before a header."""
+    if len(rows) > 2 and width > 2 and len(rows[0]) == 1 and rows[0][0].isdigit() and len(rows[1]) == width:
+        return 1
+    header = next((k for k, row in enumerate(rows[:_MOST_PROSE]) if len(row) == width), 0)
+    prose = header and width > 1 and not any(map(is_number, rows[header])) and any(map(is_number, rows[-1]))
+    return header if prose else 0
+
+
+def _comma_may_be(separator: str | None, field: str) -> bool:
+    """Whether a field is a number with a decimal comma, where the comma cannot separate fields."""
+    return separator in _BESIDE_COMMAS and bool(_COMMA.fullmatch(field))
+
+
+_BESIDE_COMMAS = (";", "\t", "|")
+_MOST_PROSE = 12
 _COMMA = re.compile(r"[-+]?\d*,\d+(?:[eE][-+]?\d+)?")
 
 
 def _decimal_mark(rows: list[list[str]], separator: str | None) -> str:
     """ "," where numbers are written 1,5: never where the comma could separate fields or thousands."""
-    if separator not in (";", "\t", "|"):
+    if separator not in _BESIDE_COMMAS:
         return "."
     fields = [field for row in rows for field in row]
     with_comma = [field for field in fields if _COMMA.fullmatch(field)]
     thousands = all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", field) for field in with_comma)
-    points = any("." in field and _is_number(field) for field in fields)
+    points = any("." in field and is_number(field) for field in fields)
     return "," if with_comma and not thousands and not points else "."
 
 
@@ -347,34 +357,11 @@ def _separator(lines: list[str]) -> str | None:
     """The separator that gives most lines the same number of fields; blanks where none does."""
     best: tuple[float, str | None] = (0.49, None)
     for separator in ("\t", ",", "|", ";"):
-        widths = Counter(len(_fields(line, separator)) for line in lines)
+        widths = Counter(len(fields_of(line, separator)) for line in lines)
         width, count = widths.most_common(1)[0]
         if width > 1 and count / len(lines) > best[0]:
             best = (count / len(lines), separator)
     return best[1]
-
-
-def _commented_names(comment: str, width: int) -> list[str]:
-    """Column names from a comment line if it has one a column: `# x y z`, `#scale(0) id(1)`, `# id rel_pos(3)[kpc]`."""
-    body = comment.lstrip("#%!/ ").strip()
-    for separator in (None, ",", "\t", ";", "|"):
-        tokens = _fields(body, separator)
-        if all(re.search(rf"\({k}\)$", token) for k, token in enumerate(tokens)) and tokens:
-            tokens = [token[: token.rindex("(")] for token in tokens]
-        else:
-            tokens = [part for token in tokens for part in _expanded(token)]
-        sentence = any(token.endswith((".", ":", "=")) or _is_number(token) for token in tokens)
-        if len(tokens) == width and len(set(tokens)) == width and (width == 1 or not sentence):
-            return tokens
-    return []
-
-
-def _expanded(token: str) -> list[str]:
-    """`rel_pos(3)[kpc]` stands for three columns."""
-    found = re.fullmatch(r"(\w+)\(([23])\)(\[.*\])?", token)
-    if not found:
-        return [token]
-    return [f"{found[1]}_{axis}{found[3] or ''}" for axis in "xyz"[: int(found[2])]]
 
 
 def _parse(path: Path, encoding: str, layout: Layout, report: Report | None, rows: int | None) -> pd.DataFrame:
@@ -461,7 +448,7 @@ def _tidy(values: pd.Series) -> pd.Series:
         return pd.Series(np.full(len(values), np.nan))
     text = values.astype("str").str.strip()
     known = text.dropna()
-    fortran = known.str.contains(r"\d[dD][-+]?\d", regex=True).any()
+    fortran = known.str.contains(r"[\d.][dD][-+]?\d", regex=True).any()
     if fortran and known.str.fullmatch(r"[-+]?(?:\d+\.?\d*|\.\d+)[dD][-+]?\d+|[-+]?\d+\.?\d*").all():
         return pd.to_numeric(text.str.replace("[dD]", "e", regex=True), errors="coerce")
     return text
@@ -475,7 +462,7 @@ def _rows(path: Path, encoding: str, layout: Layout) -> Iterator[tuple[int, list
     if layout.separator is None:
         for number, line in enumerate(source, start=layout.skip + 1):
             if line.strip() and not _is_comment(line):
-                yield number, _fields(line, None)
+                yield number, fields_of(line, None)
         return
     numbered = ("\n" if _is_comment(line) else line for line in source)
     reader = csv.reader(numbered, delimiter=layout.separator, skipinitialspace=True)

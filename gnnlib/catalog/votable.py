@@ -33,6 +33,7 @@ from gnnlib.errors import InputError
 
 _BLOCK = 2**20  # bytes of text at a time: small beside any table that is long
 _PEEKED = 2**22  # bytes in which the first rows are expected
+_ERROR = re.compile(rb"<INFO\b(?=[^>]*QUERY_STATUS)(?=[^>]*[\"']ERROR[\"'])[^>]*>([^<]+)<")  # as services answer (DALI)
 _TYPES = {
     "boolean": "u1",
     "unsignedByte": "u1",
@@ -81,6 +82,9 @@ def read(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int 
             _check_whole(len(text), rows)
             tables = list(parse(io.BytesIO(text[:]), verify="ignore").iter_tables())
         held = [k for k, table in enumerate(tables) if table.fields and (places[k] if plain else len(table.array))]
+        if not held and (said := _ERROR.search(text)):
+            reason = " ".join(said[1].decode("utf-8", "replace").split())[:150].rstrip(".")
+            raise InputError(f"'{path.name}' is no table but the error of a query: {reason}; mend the query.")
         if not held:
             raise InputError(f"'{path.name}' is a VOTable without rows; choose one with objects in it.")
         names = [_names(tables[k], number, tables) for number, k in enumerate(held, 1)]

@@ -79,6 +79,8 @@ def zipped() -> bytes:
         ("a.npy", npy(np.zeros((3, 2000))), "2,000 columns, as an image"),
         ("a.npy", npy(np.zeros(9), shape=(10**14,)), "damaged|promises"),
         ("a.npy", npy(np.array(["a", None], dtype=object)), "Python pickle"),
+        ("a.npy", npy(np.array([1 + 2j, 3])), "no column of numbers"),
+        ("a.feather", b"ARROW1\0\0", "Feather"),
         ("a.json", b'[{"x": 1}, {"x": ', "not valid JSON at line 1"),
         ("a.json", b'{"x": [1, 2], "y": [1]}', "no columns of one length"),
         ("a.json", b"[]", "without objects"),
@@ -100,6 +102,12 @@ def zipped() -> bytes:
         ("a.csv", b'x,y\n1,2\n3,"4\n5,6\n', "ine |quotation"),
         ("a.ecsv", b"# %ECSV 1.0\n# ---\n# datatype: [\nx\n1\n", "cannot be read as ECSV"),
         ("a.vot", b"<?xml version='1.0'?>\n<VOTABLE><RESOURCE>", "VOTable"),
+        (
+            "a.vot",
+            b'<VOTABLE><RESOURCE type="results"><INFO name="QUERY_STATUS" value="ERROR">No table\nfoo.</INFO>'
+            b"</RESOURCE></VOTABLE>",
+            "the error of a query: No table foo; mend",
+        ),
         (
             "a.vot",
             b'<VOTABLE><RESOURCE><TABLE><FIELD name="x" datatype="double"/><DATA><BINARY>'

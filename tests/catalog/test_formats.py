@@ -199,6 +199,18 @@ def test_votable_and_ecsv_keep_their_units(tmp_path: Path) -> None:
         ("x|y|z\n1|2|3\n4|5|6", "x y z"),
         ("x, y, z\n1    2   3\n4    5   6\n", "x y z"),
         ("x [kpc],y [kpc],z [kpc]\n1,2,3\n4,5,6\n", "x y z"),
+        ("# x [kpc]  y [kpc]  z [kpc]\n1 2 3\n4 5 6\n", "x y z"),
+        ("x (kpc)   y (kpc)   z (kpc)\n1 2 3\n4 5 6\n", "x y z"),
+        ("# A run of ours\n# x y z\n# kpc kpc kpc\n1 2 3\n4 5 6\n", "x y z"),
+        ("x,y,z\nkpc,kpc,kpc\n1,2,3\n4,5,6\n", "x y z"),
+        ("# Columns:\n# 1: x [kpc]\n# 2: y [kpc]\n# 3: z [kpc]\n1 2 3\n4 5 6\n", "x y z"),
+        ("#  1 x   Along the box  [kpc]\n#  2 y   Across  [kpc]\n#  3 z [kpc]\n1 2 3\n4 5 6\n", "x y z"),
+        ("# (0) pos [kpc]\n# (2) last value\n1 2 3\n4 5 6\n", "pos_0 pos_1 last_value"),
+        ("#ID(1)\tXc(6)\tYc(7)\t\n1\t2\t3\t\n4\t5\t6\t\n", "ID Xc Yc"),
+        ("Made by us\nin 2024, for x\n\nx,y,z\n1,2,3\n4,5,6\n", "x y z"),
+        ("2\n1 2 3\n4 5 6\n", "col1 col2 col3"),
+        ("x;y;z\n1,0;2,0;3,0\n4,0;5,0;6,0\n", "x y z"),
+        ("  .1D+01  2.0D0  30.D-1\n  .4D+01  5.0D0  60.D-1\n", "col1 col2 col3"),
     ],
 )
 def test_habits_of_text_catalogs(tmp_path: Path, text: str, names: str) -> None:
@@ -206,7 +218,31 @@ def test_habits_of_text_catalogs(tmp_path: Path, text: str, names: str) -> None:
     catalog = read_catalog(tmp_path / "t.txt")
     assert list(catalog.columns) == names.split()
     np.testing.assert_array_equal(catalog.table.to_numpy(dtype=float), [[1, 2, 3], [4, 5, 6]])
-    assert catalog.length_unit == ("Mpc" if "kpc" in text else "")
+    if len(catalog.roles.position) == 3:
+        assert catalog.length_unit == ("Mpc" if "kpc" in text else "")
+
+
+def test_numbers_too_long_for_fortran_are_missing(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("x y z\n1.5 2.5 ******\n4.5 5.5 6.5\n")
+    np.testing.assert_array_equal(read_catalog(tmp_path / "t.txt").values("z"), [np.nan, 6.5])
+
+
+def test_ipac_tables_keep_units_and_nulls(tmp_path: Path) -> None:
+    table = Table({"ra": [10.5, 11.5] * u.deg, "flux": np.ma.array([1.5, 2.5], mask=[True, False])})
+    table.write(tmp_path / "t.tbl", format="ascii.ipac")
+    catalog = read_catalog(tmp_path / "t.tbl")
+    assert catalog.columns["ra"].unit == "deg" and list(catalog.columns) == ["ra", "flux"]
+    np.testing.assert_array_equal(catalog.table.to_numpy(), [[10.5, np.nan], [11.5, 2.5]])
+
+
+def test_of_several_hdf5_groups_one_with_more_than_a_column_is_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["Stars/age"] = np.arange(9.0)
+        for name in "xyz":
+            file[f"Halos/{name}"] = np.arange(4.0)
+    catalog = read_catalog(tmp_path / "t.h5")
+    assert len(catalog) == 4 and catalog.roles.position == ("x", "y", "z")
+    assert any("also holds Stars" in warning for warning in catalog.warnings)
 
 
 def test_headers_may_repeat_or_lack_names(tmp_path: Path) -> None:

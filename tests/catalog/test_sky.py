@@ -49,6 +49,14 @@ def test_parallaxes_become_parsecs_and_distances_stay(tmp_path: Path) -> None:
     np.testing.assert_allclose(near.positions(), expected / 1000, atol=1e-12)
 
 
+def test_that_angles_may_be_radians_is_said(tmp_path: Path) -> None:
+    z = np.full(N, 0.1)
+    doubtful = read(tmp_path, {"ra": np.radians(RA), "dec": np.radians(DEC), "z": z})
+    assert any("read as degrees, though radians would fit" in warning for warning in doubtful.warnings)
+    for others in ({"ra": RA, "dec": DEC, "z": z}, {"ra": 2 + RA / 1000, "dec": DEC / 90, "z": z}):
+        assert not any("radians" in warning for warning in read(tmp_path, others).warnings)
+
+
 def test_sexagesimal_places_are_read_and_hours_are_told_apart(tmp_path: Path) -> None:
     text = SkyCoord(RA * u.deg, DEC * u.deg).to_string("hmsdms", sep=":", precision=6)
     ra, dec = zip(*(pair.split() for pair in text), strict=True)
