@@ -14,7 +14,7 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from pydantic import BaseModel
 
@@ -22,7 +22,8 @@ from gnnlib.catalog.sources.command import add_fetch
 from gnnlib.cli_catalog import add_reading_options, build, catalog_spec, join_values
 from gnnlib.cli_graph import add_linking_options, check_out, graph_spec, split_list, write_graph
 from gnnlib.errors import InputError
-from gnnlib.models.spec import ModelSpec
+from gnnlib.models.spec import ModelSpec, Readout, Task
+from gnnlib.training.baselines import BASELINES
 from gnnlib.training.run import Run, deleted_runs, finite, list_runs, load_run, restore_run
 from gnnlib.training.spec import RunSpec
 
@@ -94,6 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_train)
     command.add_argument("--target", metavar="COL", help="the column or expression to predict; the sample has its own")
     command.add_argument("--features", metavar="A,B", help="columns or expressions to predict it from")
+    command.add_argument(
+        "--task", choices=get_args(Task), help="what is predicted: numbers or classes of nodes, pairs, whole graphs"
+    )
+    command.add_argument("--more-targets", metavar="A,B", help="further numbers of each node to predict beside it")
+    command.add_argument(
+        "--label", metavar="COL|FILE", help="of pairs: a column equal at both ends (a group id), or a file of pairs"
+    )
+    command.add_argument("--graph-by", metavar="COL", help="the column whose values divide the rows into graphs")
+    command.add_argument(
+        "--aggregate", choices=("same", "sum", "mean", "max"), help="how the target of members becomes the graph's"
+    )
+    command.add_argument("--readout", choices=get_args(Readout), help="from the members of a graph to the graph")
+    command.add_argument("--seeds", type=int, help="networks in the ensemble that each fold trains")
+    command.add_argument("--baselines", metavar="A,B", help=f"any of {', '.join(BASELINES)}; '' for none")
     command.add_argument("--preset", help="settings to start from; options given here go before them")
     command.add_argument("--model", help="attention, message_passing or pointwise")
     command.add_argument("--folds", type=int)
@@ -229,7 +244,14 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
     fields = {name: value for name, value in preset.items() if name not in ("catalog", "graph", "model")}
     fields |= _given(
         preset=options.preset,
+        task=options.task,
         target=options.target,
+        more_targets=_names(options.more_targets),
+        label=options.label,
+        graph_by=options.graph_by,
+        aggregate=options.aggregate,
+        seeds=options.seeds,
+        baselines=_names(options.baselines),
         features=tuple(split_list(options.features)) if options.features is not None else None,
         folds=options.folds,
         split=options.split or ("group" if options.group else None),
@@ -239,16 +261,25 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
         seed=options.seed,
         device=options.device,
     )
-    for name in ("target", "features"):
+    pairs = fields.get("task") == "edge_classification"
+    if fields.get("task", "node_regression") != preset.get("task", "node_regression"):
+        # what the preset has is for another task
+        fields = {name: value for name, value in fields.items() if name != "baselines" or options.baselines is not None}
+        fields = {name: value for name, value in fields.items() if name != "target" or options.target is not None}
+    for name in ("label" if pairs else "target", "features"):
         if not fields.get(name):
             raise InputError(f"Training needs --{name}; `python -m gnnlib catalog {options.path}` lists the columns.")
     return build(
         RunSpec,
         catalog=catalog_spec(options),
         graph=graph_spec(options, preset.get("graph", {})),
-        model=build(ModelSpec, **{**preset.get("model", {}), **_given(name=options.model)}),
+        model=build(ModelSpec, **{**preset.get("model", {}), **_given(name=options.model, readout=options.readout)}),
         **fields,
     )
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(split_list(text))
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -112,6 +112,8 @@ def build(kind: Callable[..., S], **fields: Any) -> S:
         return kind(**fields)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # what is wrong is no single field
+            raise InputError(f"This cannot be trained: {first['msg'].removeprefix('Value error, ')}.") from error
         name = "--" + re.sub("_", "-", str(first["loc"][0]))
         raise InputError(f"{name} is {first['input']!r}: {first['msg'].lower()}.") from error
 

@@ -11,6 +11,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
+from threadpoolctl import threadpool_limits
 
 from gnnlib.graph.diagnostics import summarize
 from gnnlib.models.output import Attention
 from gnnlib.models.registry import build_model
+from gnnlib.training import scores
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.data import TrainingData
-from gnnlib.training.devices import describe, resolve
-from gnnlib.training.loop import EpochReport, FitResult, FoldData, Prediction, fit, predict
-from gnnlib.training.metrics import by_kind, evaluate
+from gnnlib.training.devices import describe, resolve, training_threads
+from gnnlib.training.ensemble import together
+from gnnlib.training.handmade import HandMade
+from gnnlib.training.loop import Asked, EpochReport, FitResult, FoldData, Prediction, fit, predict, told
 from gnnlib.training.resume import FoldOutcome, Kept
 from gnnlib.training.run import Run, write_json, write_text, written_whole
 from gnnlib.training.scaling import Scalers
@@ -89,8 +93,7 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
             kept.keep(number, outcome)
             training.add(outcome)
         training.write()
-        figures = training.folds[-1]["metrics"]
-        log(f"Fold {number + 1} of {spec.folds}: R2 {figures['r2']:.3f}, RMSE {figures['rmse']:.4g}.")
+        log(f"Fold {number + 1} of {spec.folds}: {scores.headline(spec.task, training.folds[-1]['metrics'])}.")
     return True
 
 
@@ -119,74 +122,99 @@ class _Training:
     def fold(self, number: int) -> FoldOutcome | None:
         """Train and test one fold, network and baselines. None where it was stopped."""
         data, spec, fold = self.data, self.spec, self.data.folds[number]
-        weights, prediction, fitted = self.fit(number, spec, lambda report: self.tell(number, report))
-        named = {f"fold{number}.{name}": value for name, value in weights.items()}
-        if prediction is None:
-            self.weights |= named  # the best so far
-            return None
+        made, members = HandMade(data, fold), []
+        named: dict[str, torch.Tensor] = {}
+        for member in range(spec.seeds):
+            fitted = self.fit(
+                number,
+                spec.model_copy(update={"seed": spec.seed + member}),
+                made.nodes("own"),
+                on_epoch=lambda report, member=member: self.tell(number, member, report),  # type: ignore[misc]
+            )
+            start = f"fold{number}." if not member else f"member{member}.fold{number}."
+            named |= {f"{start}{name}": value for name, value in fitted.weights.items()}
+            if fitted.tested is None:
+                self.weights |= named  # the best so far
+                return None
+            members.append(fitted)
 
         began = time.perf_counter()
-        test, tested = fold.test, fold.test[fold.inference_graph]
-        truth, known = data.target[test], fold.train | fold.validation
-        mean = _single(prediction.mean[tested])
-        table = pd.DataFrame(
-            {
-                "row_id": data.catalog.row_ids[test],
-                "truth": truth,
-                "prediction": mean,
-                "sigma": _single(prediction.sigma[tested]),
-                "fold": np.int16(number),
-                "residual": mean - truth,
-            }
-        )
-        for name in spec.baselines:
-            method = BASELINES[name].predict
-            if method is not None:
-                values = method(data.features[known], data.target[known], data.features[test], spec.seed)
-            else:
-                alone = spec.model_copy(update={"model": spec.model.model_copy(update={"name": "pointwise"})})
-                other = self.fit(number, alone)[1]
-                if other is None:
-                    return None
-                values = other.mean[tested]
-            table[f"baseline_{name}"] = _single(values)
-            if self.should_stop():
+        baselines: dict[str, np.ndarray] = {}
+        for name in data.baselines:
+            values = self.baseline(number, name, made)
+            if values is None or self.should_stop():
                 return None
-
-        tables = {"predictions": table}
+            baselines[name] = values
+        prediction = together([member.tested for member in members if member.tested])
+        validation = together([member.watched for member in members if member.watched])
+        tables = {"predictions": scores.table(data, number, prediction, baselines)}
         if prediction.attention:
             tables["attention"] = _attention_table(data, number, prediction.attention)
+        tested, learned, watched = (data.examples(part) for part in (fold.test, fold.train, fold.validation))
         figures = {
             "fold": number,
-            "n_test": int(test.sum()),
-            "n_train": int(fold.train.sum()),
-            "n_validation": int(fold.validation.sum()),
-            "n_buffer": int(fold.buffer.sum()),
-            "best_epoch": fitted.best_epoch,
-            "seconds": fitted.seconds + time.perf_counter() - began,
-            "metrics": evaluate(truth, table["prediction"].to_numpy()),
-            "baselines": {name: evaluate(truth, table[f"baseline_{name}"].to_numpy()) for name in spec.baselines},
+            "n_test": int(tested.sum()),
+            "n_train": int(learned.sum()),
+            "n_validation": int(watched.sum()),
+            "n_buffer": len(tested) - int((tested | learned | watched).sum()),
+            "best_epoch": members[0].result.best_epoch,
+            "seconds": sum(member.result.seconds for member in members) + time.perf_counter() - began,
+            **scores.figures(data, number, prediction, validation, baselines),
         }
         return FoldOutcome(figures, tables, named)
 
+    def baseline(self, number: int, name: str, made: HandMade) -> np.ndarray | None:
+        """What a baseline says of the fold's test examples, as `Prediction.mean`. None where it was stopped."""
+        entry, spec, data = BASELINES[name], self.spec, self.data
+        if entry.trained:
+            model = spec.model.model_copy(update={"name": "pointwise", "global_state": False, "velocities": False})
+            alone = spec.model_copy(update={"model": model})
+            fitted = self.fit(number, alone, made.nodes(entry.inputs), name)
+            return None if fitted.tested is None else fitted.tested.mean
+        x, x_test = made(entry.inputs)
+        truth = made.truth
+        with threadpool_limits(training_threads()):
+            if spec.task in scores.REGRESSION:
+                assert entry.regress is not None
+                told = [entry.regress(x, of, x_test, spec.seed) for of in truth.reshape(len(truth), -1).T]
+                return told[0] if len(told) == 1 else np.column_stack(told)
+            assert entry.classify is not None
+            found = entry.classify(x, truth, x_test, spec.seed)
+        wide = np.zeros((len(x_test), len(data.classes)))
+        wide[:, : found.shape[1]] = found
+        return wide[:, 1] if data.pairs is not None else wide
+
     def fit(
-        self, number: int, spec: RunSpec, on_epoch: Callable[[EpochReport], None] = lambda report: None
-    ) -> tuple[dict[str, torch.Tensor], Prediction | None, FitResult]:
-        """Train on the fold's training graph, predict its inference graph: weights with scalers, and the prediction,
-        None where it was stopped.
+        self,
+        number: int,
+        spec: RunSpec,
+        features: tuple[np.ndarray, np.ndarray],
+        name: str = "network",
+        on_epoch: Callable[[EpochReport], None] = lambda report: None,
+    ) -> _Fitted:
+        """Train on the fold's training graph, predict its inference graph.
+
+        features: of the nodes of either graph, [n, F] and [n', F]. name: of this training among the fold's.
         """
         data, fold = self.data, self.data.folds[number]
         inside, seen = fold.training_graph, fold.inference_graph
-        graph, features, target = data.graph.subgraph(inside), data.features[inside], data.target[inside]
-        scalers = Scalers.fit(graph, features, target, fold.train[inside])
-        model = build_model(spec.model, features.shape[1], scalers.n_edge_features, seed=spec.seed)
-        fold_data = FoldData.build(graph, features, target, fold.train[inside], fold.validation[inside], scalers)
-        checkpoint = self.kept.training(number, f"{spec.model.name}{spec.seed}")
+        graph, asked, examples = data.graph.subgraph(inside), _asked(data, inside), data.examples(inside)
+        target, learned = data.target[examples], data.examples(fold.train)[examples]
+        scalers = Scalers.fit(
+            graph, features[0], target, fold.train[inside], learned, spec.task, len(data.classes), asked.velocities
+        )
+        n_outputs = len(data.classes) if spec.task == "node_classification" else len(spec.targets)
+        model = build_model(spec.model, features[0].shape[1], scalers.n_edge_features, n_outputs, spec.seed, spec.task)
+        watched = data.examples(fold.validation)[examples]
+        fold_data = FoldData.build(graph, features[0], target, learned, watched, scalers, asked)
+        checkpoint = self.kept.training(number, f"{name}{spec.seed}")
         result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint)
         weights = result.state_dict | {f"scalers.{name}": value for name, value in scalers.state().items()}
         if result.stopped or self.should_stop():
-            return weights, None, result
-        return weights, predict(model, data.graph.subgraph(seen), data.features[seen], scalers, self.device), result
+            return _Fitted(weights, result)
+        prediction = predict(model, data.graph.subgraph(seen), features[1], scalers, self.device, _asked(data, seen))
+        tested = prediction.of(data.examples(fold.test)[data.examples(seen)])
+        return _Fitted(weights, result, tested, told(result.watched, scalers, spec.task))
 
     def keep_metrics(self) -> None:
         """Leave in metrics.jsonl the epochs of finished folds only; those of the fold under way are told again."""
@@ -195,19 +223,22 @@ class _Training:
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text(path, "".join(line for line in lines if self.kept.finished(_fold_of(line))))
 
-    def tell(self, number: int, report: EpochReport) -> None:
+    def tell(self, number: int, member: int, report: EpochReport) -> None:
         """One line of metrics.jsonl, and the status every half second."""
-        line = {"fold": number, **{name: getattr(report, name) for name in report.__dataclass_fields__}}
+        line = {"fold": number, "member": member, **asdict(report)}
         with (self.run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         now = time.perf_counter()
         if now - self.told < STATUS_EVERY_S and report.epoch < report.epochs:
             return
         self.told = now
-        progress = (number + NETWORK_SHARE * report.epoch / report.epochs) / self.spec.folds
-        whole = report.seconds / report.epoch * report.epochs / NETWORK_SHARE * self.spec.folds
+        seeds = self.spec.seeds
+        done = (member + report.epoch / report.epochs) / seeds
+        progress = (number + NETWORK_SHARE * done) / self.spec.folds
+        whole = report.seconds / report.epoch * report.epochs * seeds / NETWORK_SHARE * self.spec.folds
+        of_members = f", network {member + 1} of {seeds}" if seeds > 1 else ""
         self.run.write_status(
-            message=f"Fold {number + 1} of {self.spec.folds}, epoch {report.epoch} of {report.epochs}.",
+            message=f"Fold {number + 1} of {self.spec.folds}{of_members}, epoch {report.epoch} of {report.epochs}.",
             progress=progress,
             eta_s=whole * (1 - progress),
         )
@@ -227,24 +258,15 @@ class _Training:
         if self.attention:
             with written_whole(folder / "attention.parquet") as path:
                 _write_table(pd.concat(self.attention, ignore_index=True), path)
-        write_json(folder / "results.json", self.results(predictions))
+        write_json(folder / "results.json", self.results())
 
-    def results(self, predictions: pd.DataFrame) -> dict[str, Any]:
+    def results(self) -> dict[str, Any]:
         """What results.json holds."""
         data, spec = self.data, self.spec
-        central = data.central
-        if central is not None:
-            central = np.concatenate([central[fold.test] for fold in data.folds[: len(self.folds)]])
-        truth, number = predictions["truth"].to_numpy(), predictions["fold"].to_numpy()
-
-        def kinds(column: str) -> dict[str, dict[str, dict[str, float]]]:
-            return by_kind(truth, predictions[column].to_numpy(), number, central)
-
-        network, baselines = kinds("prediction"), {name: kinds(f"baseline_{name}") for name in spec.baselines}
         return {
-            "task": "node regression",
+            "task": spec.task.replace("_", " "),
             "model": spec.model.name,
-            "target": spec.target,
+            "target": spec.predicted,
             "complete": len(self.folds) == spec.folds,
             "rows": data.graph.n_nodes,
             "dropped": data.dropped,
@@ -255,12 +277,32 @@ class _Training:
             "graph": summarize(data.graph),
             "device": describe(self.device),
             "seconds": sum(fold["seconds"] for fold in self.folds),
-            "metrics": network["all"],
-            "baselines": {name: figures["all"] for name, figures in baselines.items()},
-            "by_kind": network,
-            "baselines_by_kind": baselines,
+            **scores.summary(data, self.folds),
             "folds": self.folds,
         }
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """One network trained: its weights with the scalers, and what it says of the fold's test examples and of its
+    validation examples, None where it was stopped.
+    """
+
+    weights: dict[str, torch.Tensor]
+    result: FitResult
+    tested: Prediction | None = None
+    watched: Prediction | None = None
+
+
+def _asked(data: TrainingData, part: np.ndarray) -> Asked:
+    """What is asked of the graph of the rows `part` [N]."""
+    velocities = data.catalog.velocities() if data.spec.model.velocities else None
+    return Asked(
+        data.spec.task,
+        None if data.pairs is None else data.pairs.subgraph(part),
+        None if data.graph_of is None else np.unique(data.graph_of[part], return_inverse=True)[1],
+        None if velocities is None else velocities[part],
+    )
 
 
 def _fold_of(line: str) -> int:
@@ -298,11 +340,6 @@ def _lengths(graph_edges: np.ndarray, lengths: np.ndarray, n_nodes: int, edges: 
     order = np.argsort(known)
     place = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(order) - 1)]
     return np.where(known[place] == wanted, lengths[place], 0.0)
-
-
-def _single(values: np.ndarray) -> np.ndarray:
-    """float64 of single precision, which is what a network computes in and half as large in the file."""
-    return values.astype(np.float32).astype(np.float64)
 
 
 def _shortened(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,8 @@ Everything that can be wrong with the input is found here, before a run exists a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +19,12 @@ from gnnlib.errors import InputError
 from gnnlib.graph.build import build_graph, reach
 from gnnlib.graph.features import GROUPS
 from gnnlib.graph.graph import Graph
+from gnnlib.training.baselines import BASELINES
 from gnnlib.training.spec import RunSpec
 from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
+from gnnlib.training.tasks import classes, graphs, pairs
 
+MASSES = ("mass", "mvir", "m200", "vmax", "v_max", "vpeak")  # in the name of a column that grows with mass
 LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffer is worth a warning
 
 
@@ -28,10 +32,15 @@ LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffe
 class TrainingData:
     """A specification made concrete.
 
-    catalog: the rows that are used. features: [N, F] float64. target: [N] float64. graph: over all used rows. folds:
-    masks over the same rows. buffer: in the catalog's length unit; steps: the same along the edges, for graphs whose
-    edges have no longest length. central: [N] bool or None. dropped: expression -> rows left out because its value was
-    not finite. warnings: sentences for the reader.
+    catalog: the rows that are used. features: [N, F] float64. target: the truth of R examples, float64 [R], or [R, T]
+    for several targets; classes as their numbers. Examples are nodes, pairs or graphs, as the task says. graph: over
+    all used rows. folds: masks over the same rows. buffer: in the catalog's length unit; steps: the same along the
+    edges, for graphs whose edges have no longest length. central: [N] bool or None. dropped: expression -> rows left
+    out because its value was not finite. warnings: sentences for the reader.
+
+    classes: their names, the number of one being its place. pairs: a graph whose edges are the P pairs, each once.
+    graph_of: [N] number of the graph that each row belongs to; graph_ids: [G] what `RunSpec.graph_by` calls it.
+    baselines: those of the specification for which there is what they need.
     """
 
     spec: RunSpec
@@ -45,6 +54,17 @@ class TrainingData:
     central: np.ndarray | None
     dropped: dict[str, int]
     warnings: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    pairs: Graph | None = None
+    graph_of: np.ndarray | None = None
+    graph_ids: np.ndarray | None = None
+    baselines: tuple[str, ...] = ()
+
+    def examples(self, part: np.ndarray) -> np.ndarray:
+        """[R] bool: the examples that lie in `part` [N] with all of their nodes."""
+        if self.pairs is not None:
+            return part[self.pairs.edge_index].all(axis=0)
+        return part if self.graph_of is None else graphs.inside(self.graph_of, part)
 
 
 def prepare(spec: RunSpec) -> TrainingData:
@@ -55,12 +75,19 @@ def prepare(spec: RunSpec) -> TrainingData:
     """
     catalog = read_catalog(spec.catalog)
     warnings = list(catalog.warnings) + _check_names(spec, catalog)
-    columns = {name: _numbers(name, catalog) for name in (spec.target, *spec.features)}
+    numbers = spec.targets if spec.task in ("node_regression", "graph_regression") else ()
+    columns = {name: _numbers(name, catalog) for name in (*numbers, *spec.features)}
+    known = {name: np.isfinite(values) for name, values in columns.items()}
+    labels = classes.labels(spec.target, catalog) if spec.task == "node_classification" else None
+    if labels is not None:
+        known[spec.target] = labels.known
+    divided = graphs.divide(spec.graph_by, catalog) if spec.task == "graph_regression" and spec.graph_by else None
+    if divided is not None:
+        known[f"{spec.graph_by}"] = divided >= 0
 
     usable = np.ones(len(catalog), dtype=bool)
     dropped: dict[str, int] = {}
-    for name, values in columns.items():
-        good = np.isfinite(values)
+    for name, good in known.items():
         if not good.any():
             raise InputError(f"'{name}' has no finite value in any of the {len(catalog)} rows; choose another column.")
         if lost := int((~good).sum()):
@@ -76,7 +103,7 @@ def prepare(spec: RunSpec) -> TrainingData:
     for name, values in columns.items():
         used = values[usable]
         if np.ptp(used) <= 1e-12 * np.abs(used).max():
-            what = "target" if name == spec.target else "feature"
+            what = "target" if name in spec.targets else "feature"
             raise InputError(
                 f"The {what} '{name}' is constant ({used[0]:.6g} in all {n_used} rows), so there is nothing to learn "
                 f"from it; choose another column."
@@ -93,10 +120,27 @@ def prepare(spec: RunSpec) -> TrainingData:
     graph = build_graph(catalog, spec.graph)
     buffer, steps = _buffer(spec)
     used_groups = None if groups is None else groups[usable]
-    folds = make_folds(graph.positions, graph.box, spec, used_groups, buffer, steps, graph.edge_index)
+    target = np.column_stack([columns[name][usable] for name in spec.targets if name in columns] or [np.zeros(0)])
+    found: dict[str, Any] = {}
+    if divided is not None:
+        whole = graphs.collect(spec, catalog, graph, divided[usable], target[:, 0])
+        warnings += whole.notes
+        graph, target = whole.graph, whole.target
+        found = {"graph_of": whole.graph_of, "graph_ids": whole.ids}
+        folds = graphs.folds(spec, whole, used_groups, buffer)
+    else:
+        folds = make_folds(graph.positions, graph.box, spec, used_groups, buffer, steps, graph.edge_index)
+    if labels is not None:
+        target, names, notes = labels.numbers(usable, spec.folds)
+        found, warnings = {"classes": names}, warnings + notes
+    if spec.task == "edge_classification":
+        labelled = pairs.label(spec, catalog, graph)
+        target, warnings = labelled.truth, warnings + labelled.notes
+        found = {"pairs": labelled.pairs, "classes": pairs.CLASSES}
     warnings += graph.notes
     if graph.n_edges == 0:
         warnings.append("The graph has no edges, so every object is predicted from its own features alone.")
+    warnings += _narrow_buffer(spec, graph)
     worst = max(float(fold.buffer.sum() / (~fold.test).sum()) for fold in folds)
     if worst > LARGE_BUFFER:
         width = f"{steps} step{'s' * (steps > 1)} along the edges" if steps else f"{buffer:.4g}"
@@ -109,11 +153,11 @@ def prepare(spec: RunSpec) -> TrainingData:
             "Neighbours in the space of columns lie anywhere, so there is no buffer; edges between test and training "
             "rows are cut."
         )
-    return TrainingData(
+    data = TrainingData(
         spec=spec,
         catalog=catalog,
         features=np.column_stack([columns[name][usable] for name in spec.features]),
-        target=columns[spec.target][usable],
+        target=target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target,
         graph=graph,
         folds=folds,
         buffer=buffer,
@@ -121,7 +165,32 @@ def prepare(spec: RunSpec) -> TrainingData:
         central=None if central is None else central[usable],
         dropped=dropped,
         warnings=tuple(warnings),
+        baselines=tuple(
+            name for name in spec.baselines if BASELINES[name].inputs != "mass" or mass_like(spec, catalog)
+        ),
+        **found,
     )
+    return replace(data, warnings=(*data.warnings, *_check_examples(data)))
+
+
+def _check_examples(data: TrainingData) -> list[str]:
+    """Sentences about examples that no fold can use; InputError where a fold has none, or one class, to learn from."""
+    if data.pairs is None:
+        return []
+    tested = np.zeros(len(data.target), dtype=bool)
+    for number, fold in enumerate(data.folds):
+        tested |= data.examples(fold.test)
+        for part, name in ((fold.train, "train"), (fold.test, "test")):
+            found = np.unique(data.target[data.examples(part)])
+            if len(found) < 2:
+                raise InputError(
+                    f"Fold {number + 1} has {'no pairs' if not len(found) else 'pairs of one kind only'} to {name} on; "
+                    "use fewer folds, a smaller buffer or a longer linking length."
+                )
+    if lost := int((~tested).sum()):
+        share = lost / len(tested)
+        return [f"{lost:,} of {len(tested):,} pairs ({share:.0%}) join the test parts of two folds and are not tested."]
+    return []
 
 
 def _check_names(spec: RunSpec, catalog: Catalog) -> list[str]:
@@ -131,23 +200,64 @@ def _check_names(spec: RunSpec, catalog: Catalog) -> list[str]:
     if len(set(spec.features)) < len(spec.features):
         twice = next(name for name in spec.features if spec.features.count(name) > 1)
         raise InputError(f"The feature '{twice}' is named twice; name it once.")
-    if spec.target in spec.features:
-        raise InputError(f"The target '{spec.target}' is also a feature; take it out of the features.")
+    for name in spec.targets:
+        if name in spec.features:
+            raise InputError(f"The target '{name}' is also a feature; take it out of the features.")
+        if spec.targets.count(name) > 1:
+            raise InputError(f"The target '{name}' is named twice; name it once.")
+    from_target = _from_target(spec, catalog)
     for name in spec.features:
         if name in of_place:
             raise InputError(
                 f"The feature '{name}' is a position, which would tie the model to places; the edges carry positions."
             )
         used = origins(name, catalog)
-        if shared := sorted(used & origins(spec.target, catalog)):
+        if shared := sorted(used & from_target):
             warnings.append(f"The feature '{name}' uses '{shared[0]}', which the target is made of.")
         if shared := sorted(used & of_place):
             warnings.append(f"The feature '{name}' uses the position '{shared[0]}', so it depends on the place.")
     for part, names in _told_by_edges(spec, catalog).items():
         told: set[str] = set().union(*(origins(name, catalog) for name in names))
-        if shared := sorted(told & origins(spec.target, catalog)):
+        if shared := sorted(told & from_target):
             warnings.append(f"{part} '{shared[0]}', which the target is made of, so edges may give it away.")
     return warnings
+
+
+def _from_target(spec: RunSpec, catalog: Catalog) -> frozenset[str]:
+    """The columns that what is predicted is made of."""
+    told = list(spec.targets) if spec.task != "edge_classification" else []
+    if spec.label and not pairs.is_file(spec.label, catalog):
+        told.append(spec.label)
+    return frozenset().union(*(origins(name, catalog) for name in told))
+
+
+def _narrow_buffer(spec: RunSpec, graph: Graph) -> list[str]:
+    """What to say of a buffer that a person chose narrower than the model can reach, and of a random split."""
+    if spec.split == "random":
+        return [
+            "A random split leaks: the neighbours of test objects are trained on, so the scores are too good to be "
+            "true of objects elsewhere; compare with slabs or blocks."
+        ]
+    longest = reach(spec.graph)
+    if spec.buffer is None or spec.task == "graph_regression" or longest is None:
+        return []
+    needed = longest * spec.model.depth
+    if spec.buffer >= needed * (1 - 1e-9):
+        return []
+    return [
+        f"The buffer of {spec.buffer:.4g} {graph.length_unit} is narrower than linking length x depth = {needed:.4g}, "
+        "so training objects lie among what a test prediction would see; no edge joins them, but they share "
+        "surroundings."
+    ]
+
+
+def mass_like(spec: RunSpec, catalog: Catalog) -> list[int]:
+    """The features, by number, that are made of the catalog's mass or of a column named like one; [] without any."""
+    return [
+        number
+        for number, used in enumerate(origins(name, catalog) for name in spec.features)
+        if catalog.roles.mass in used or any(word in column.lower() for column in used for word in MASSES)
+    ]
 
 
 def _told_by_edges(spec: RunSpec, catalog: Catalog) -> dict[str, tuple[str, ...]]:

@@ -10,22 +10,25 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
 import torch
 from scipy.sparse.csgraph import reverse_cuthill_mckee
+from scipy.special import expit, softmax
 from torch import Tensor, nn
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
-from gnnlib.models.heads import GaussianHead, GraphHead
+from gnnlib.models.geometry import Geometry
+from gnnlib.models.heads import ClassHead, GaussianHead, GraphHead, PairHead, Where
 from gnnlib.models.output import Attention, Output
+from gnnlib.models.spec import Task
 from gnnlib.models.stack import Stack
 from gnnlib.training.devices import training_cores
-from gnnlib.training.loss import BETA, gaussian_nll, sigma_scale
+from gnnlib.training.loss import BETA, balance, class_loss, gaussian_nll, pair_loss, sigma_scale
 from gnnlib.training.resume import Checkpoint
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
@@ -38,12 +41,46 @@ _SMALLEST_CALIBRATION = 20  # validation rows below which sigma is left as the n
 
 
 @dataclass(frozen=True)
-class FoldData:
-    """What `fit` sees of a fold, already scaled: x [n, F], y [n, T], edge_index [2, M] sorted by receiver,
-    edge_attr [M, D].
+class Asked:
+    """What is asked of a graph of n nodes, and what is known of it besides features.
 
-    train, validation: [n] bool, disjoint; rows in neither (a buffer) pass messages and are never in the loss.
-    Nothing here belongs to the test part.
+    pairs: of the edge task, a graph over the same nodes whose edges are the P pairs. graph_of: of the graph task, the
+    number [n] of the graph each node is in, 0..G-1. velocities: [n, 3] for the models that use them, or None. The
+    examples are the nodes, the pairs or the graphs.
+    """
+
+    task: Task = "node_regression"
+    pairs: Graph | None = None
+    graph_of: np.ndarray | None = None
+    velocities: np.ndarray | None = None
+
+    def where(self, scalers: Scalers) -> Where:
+        """For the head: all pairs, or all graphs."""
+        if self.pairs is not None:
+            ends = torch.from_numpy(np.ascontiguousarray(self.pairs.edge_index))
+            return Where(pairs=ends, pair_attr=scalers.edge_attributes(self.pairs))
+        if self.graph_of is not None:
+            return Where(graph_of=torch.from_numpy(self.graph_of), n_graphs=int(self.graph_of.max()) + 1)
+        return Where()
+
+    def geometry(self, graph: Graph, scalers: Scalers) -> Geometry:
+        """Vectors along the edges and velocities in the fold's own units."""
+        vectors = torch.from_numpy((graph.separations / scalers.median_length).astype(np.float32))
+        if self.velocities is None:
+            return Geometry(vectors)
+        return Geometry(vectors, torch.from_numpy((self.velocities / scalers.speed).astype(np.float32)))
+
+
+NODES = Asked()
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """What `fit` sees of a fold, already scaled: x [n, F], edge_index [2, M] sorted by receiver, edge_attr [M, D]; of
+    the r examples y [r, T], classes as their numbers.
+
+    train, validation: [r] bool, disjoint; examples in neither (a buffer) are never in the loss, their nodes pass
+    messages. Nothing here belongs to the test part.
     """
 
     x: Tensor
@@ -52,6 +89,9 @@ class FoldData:
     edge_attr: Tensor
     train: Tensor
     validation: Tensor
+    geometry: Geometry
+    where: Where
+    task: Task
 
     @classmethod
     def build(
@@ -62,21 +102,39 @@ class FoldData:
         train: np.ndarray,
         validation: np.ndarray,
         scalers: Scalers,
+        asked: Asked = NODES,
     ) -> FoldData:
-        """From the training graph and its n nodes' unscaled features [n, F], target [n] or [n, T] and masks [n]."""
+        """From the training graph, its n nodes' unscaled features [n, F], and the target [r] or [r, T] and masks [r] of
+        the examples.
+        """
         x, edge_index, edge_attr = _inputs(graph, features, scalers)
-        y = torch.nan_to_num(scalers.target.transform(target[:, None] if target.ndim == 1 else target))
-        return cls(x, y, edge_index, edge_attr, torch.from_numpy(train), torch.from_numpy(validation))
+        target = target[:, None] if target.ndim == 1 else target
+        if asked.task in ("node_classification", "edge_classification"):
+            y = torch.from_numpy(target.astype(np.float32))
+        else:
+            y = torch.nan_to_num(scalers.target.transform(target))
+        return cls(
+            x,
+            y,
+            edge_index,
+            edge_attr,
+            torch.from_numpy(train),
+            torch.from_numpy(validation),
+            asked.geometry(graph, scalers),
+            asked.where(scalers),
+            asked.task,
+        )
 
     def to(self, device: torch.device) -> FoldData:
-        return FoldData(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+        moved = {name: _moved(getattr(self, name), device) for name in self.__dataclass_fields__ if name != "task"}
+        return replace(self, **moved)
 
 
 class Batch(NamedTuple):
-    """Some rows of a fold with all that their outputs depend on: their receptive field as a graph of its own.
+    """Some examples of a fold with all that their outputs depend on: their receptive field as a graph of its own.
 
-    x [b, F], edge_index [2, m], edge_attr [m, D]; rows: indices [r] of the rows that count, with their y [r, T]; share:
-    r as a fraction of all training rows.
+    x [b, F], edge_index [2, m], edge_attr [m, D]; rows: indices [r] of the outputs that count, with their y [r, T];
+    share: r as a fraction of all training examples; geometry and where as the model takes them.
     """
 
     x: Tensor
@@ -85,25 +143,27 @@ class Batch(NamedTuple):
     rows: Tensor
     y: Tensor
     share: float
+    geometry: Geometry
+    where: Where
 
 
 class Batches:
-    """The training rows of a fold in batches, shuffled anew at each pass; outputs are exactly those of the whole graph.
+    """The training examples of a fold in batches, shuffled anew at each pass; outputs are those of the whole graph.
 
-    reach: how many edges away a row's output can depend on, None for the whole graph. batch_size: rows in a batch at
+    reach: how many edges away an output can depend on, None for the whole graph. batch_size: examples in a batch at
     most; a small catalog gets smaller batches, so that a pass is always a fair number of steps. A batch is some patches
-    of neighbouring rows, so that their receptive fields overlap.
+    of neighbouring examples, so that their receptive fields overlap.
     """
 
     def __init__(self, data: FoldData, reach: int | None, batch_size: int) -> None:
         self.data, self.reach = data, reach
         self.edges_of = torch.bincount(data.edge_index[1], minlength=len(data.x))
         self.first_edge = torch.cumsum(self.edges_of, dim=0) - self.edges_of
-        along = _along_the_graph(data)
+        along, together = _along_the_graph(data), 1 if data.where.graph_of is not None else _PATCH
         self.n_train = int(data.train.sum())
         size = max(1, min(batch_size, self.n_train // _FEWEST_STEPS))
-        self.patches = along[data.train[along]].split(min(_PATCH, size))
-        self.per_batch = max(1, size // _PATCH)
+        self.patches = along[data.train[along]].split(min(together, size))
+        self.per_batch = max(1, size // together)
 
     def __len__(self) -> int:
         return -(-len(self.patches) // self.per_batch)
@@ -120,22 +180,54 @@ class Batches:
         for chosen in order.split(self.per_batch)[done:]:
             yield self.around(torch.cat([self.patches[number] for number in chosen.tolist()]))
 
-    def around(self, rows: Tensor) -> Batch:
-        """The nodes `rows` (indices [r]) and whatever reaches them in `reach` steps."""
-        nodes, edges = rows, rows.new_zeros(0)
-        if self.reach is None:
-            share = len(rows) / self.n_train
-            return Batch(self.data.x, self.data.edge_index, self.data.edge_attr, rows, self.data.y[rows], share)
-        for _ in range(self.reach):
-            edges = self._edges_into(nodes)
-            reached = torch.zeros_like(self.data.train)
-            reached[nodes] = reached[self.data.edge_index[0, edges]] = True
-            nodes = reached.nonzero().flatten()
+    def around(self, examples: Tensor) -> Batch:
+        """The nodes that `examples` (indices [r]) are about and whatever reaches them in `reach` steps."""
+        data = self.data
+        nodes, edges = self._nodes_of(examples), examples.new_zeros(0)
+        if self.reach is None and data.where.graph_of is None:
+            nodes = torch.arange(len(data.x), device=nodes.device)
+            edges = torch.arange(data.edge_index.shape[1], device=nodes.device)
+        else:
+            # a graph of the graph task is there with all of its nodes, and no edge leaves it
+            for _ in range(1 if self.reach is None else self.reach):
+                edges = self._edges_into(nodes)
+                reached = torch.zeros(len(data.x), dtype=torch.bool, device=nodes.device)
+                reached[nodes] = reached[data.edge_index[0, edges]] = True
+                nodes = reached.nonzero().flatten()
         number = torch.empty_like(self.edges_of)
         number[nodes] = torch.arange(len(nodes), device=nodes.device)
-        inside = number[self.data.edge_index[:, edges]]
-        share = len(rows) / self.n_train
-        return Batch(self.data.x[nodes], inside, self.data.edge_attr[edges], number[rows], self.data.y[rows], share)
+        velocity = data.geometry.velocity
+        return Batch(
+            x=data.x[nodes],
+            edge_index=number[data.edge_index[:, edges]],
+            edge_attr=data.edge_attr[edges],
+            rows=number[examples] if data.task.startswith("node") else torch.arange(len(examples), device=nodes.device),
+            y=data.y[examples],
+            share=len(examples) / self.n_train,
+            geometry=Geometry(data.geometry.vectors[edges], None if velocity is None else velocity[nodes]),
+            where=self._where(examples, nodes, number),
+        )
+
+    def _nodes_of(self, examples: Tensor) -> Tensor:
+        where = self.data.where
+        if where.pairs is not None:
+            return torch.unique(where.pairs[:, examples])
+        if where.graph_of is not None:
+            chosen = torch.zeros(where.n_graphs, dtype=torch.bool, device=examples.device)
+            chosen[examples] = True
+            return chosen[where.graph_of].nonzero().flatten()
+        return examples
+
+    def _where(self, examples: Tensor, nodes: Tensor, number: Tensor) -> Where:
+        where = self.data.where
+        if where.pairs is not None:
+            attr = where.pair_attr
+            return Where(pairs=number[where.pairs[:, examples]], pair_attr=None if attr is None else attr[examples])
+        if where.graph_of is not None:
+            place = torch.empty(where.n_graphs, dtype=torch.int64, device=nodes.device)
+            place[examples] = torch.arange(len(examples), device=nodes.device)
+            return Where(graph_of=place[where.graph_of[nodes]], n_graphs=len(examples))
+        return where
 
     def _edges_into(self, nodes: Tensor) -> Tensor:
         """Indices of the edges whose receiver is among `nodes`; they lie together, sorted by receiver."""
@@ -145,16 +237,24 @@ class Batches:
 
 
 def _along_the_graph(data: FoldData) -> Tensor:
-    """All nodes in an order that keeps neighbours together (reverse Cuthill-McKee), [n]."""
+    """All examples in an order that keeps neighbours together (reverse Cuthill-McKee), [r]; graphs as they are."""
+    if data.where.graph_of is not None:
+        return torch.arange(data.where.n_graphs, device=data.x.device)
     source, receiver = data.edge_index.cpu().numpy()
     n = len(data.x)
     links = scipy.sparse.csr_array((np.ones(len(source), dtype=bool), (receiver, source)), shape=(n, n))
-    return torch.from_numpy(reverse_cuthill_mckee(links).astype(np.int64)).to(data.x.device)
+    nodes = torch.from_numpy(reverse_cuthill_mckee(links).astype(np.int64)).to(data.x.device)
+    if data.where.pairs is None:
+        return nodes
+    place = torch.empty_like(nodes)
+    place[nodes] = torch.arange(n, device=nodes.device)
+    return torch.argsort(place[data.where.pairs[1]], stable=True)
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of the log. Losses: mean negative log-likelihood of the scaled target, None without validation rows."""
+    """One line of the log. Losses: mean negative log-likelihood of the scaled target or of the class, None without
+    validation rows."""
 
     epoch: int
     epochs: int
@@ -167,9 +267,10 @@ class EpochReport:
 @dataclass(frozen=True)
 class FitResult:
     """state_dict: the weights of `best_epoch` (the last, and 0, without validation rows), on the CPU. stopped: by
-    `should_stop`, before all epochs were done."""
+    `should_stop`, before all epochs were done. watched: what these weights say of the validation examples."""
 
     state_dict: dict[str, Tensor]
+    watched: Output
     history: tuple[EpochReport, ...]
     best_epoch: int
     seconds: float
@@ -178,11 +279,16 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Prediction:
-    """mean, sigma: [n] (or [n, T]) float64 in the target's unit. attention: one entry a layer, on the CPU, or ()."""
+    """mean, sigma: [r] (or [r, T]) float64 in the target's unit. Of classes mean is their probabilities [r, C], of
+    pairs that of belonging together [r], and sigma None. attention: one entry a layer, on the CPU, or ()."""
 
     mean: np.ndarray
-    sigma: np.ndarray
+    sigma: np.ndarray | None
     attention: tuple[Attention, ...]
+
+    def of(self, examples: np.ndarray) -> Prediction:
+        """That of some of the examples, [r] bool; the attention of all."""
+        return Prediction(self.mean[examples], None if self.sigma is None else self.sigma[examples], self.attention)
 
 
 def fit(
@@ -227,6 +333,7 @@ class _Fitting:
             model.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay, fused=True
         )
         self.batches = Batches(data, model.reach, spec.batch_size)
+        self.weights = balance(data.y[data.train]) if data.task == "edge_classification" else None
         self.checked = self.batches.around(data.validation.nonzero().flatten()) if data.validation.any() else None
         self.history: list[EpochReport] = []
         self.best, self.best_epoch, self.best_state = float("inf"), 0, _copy(model)
@@ -257,7 +364,7 @@ class _Fitting:
             )
         checked, validation_loss = self.checked, None
         if checked is not None:
-            validation_loss = _loss(_forward(self.model, checked), checked).item()
+            validation_loss = self.loss(_forward(self.model, checked), checked).item()
             if validation_loss < self.best:
                 self.best, self.best_epoch, self.best_state = validation_loss, number, _copy(self.model)
         self.history.append(
@@ -282,19 +389,29 @@ class _Fitting:
             group["lr"] = rate
         output = _forward(self.model, batch, training=True)
         self.optimizer.zero_grad(set_to_none=True)
-        _loss(output, batch, BETA).backward()
+        self.loss(output, batch, BETA).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), _GRADIENT_NORM)
         self.optimizer.step()
-        self.train_loss += _loss(output, batch).item() * batch.share
+        self.train_loss += self.loss(output, batch).item() * batch.share
+
+    def loss(self, output: Output, batch: Batch, beta: float = 0.0) -> Tensor:
+        """A scalar; beta: see `loss.gaussian_nll`, of regressions only."""
+        if self.weights is not None:
+            return pair_loss(output.mean, batch.y, self.weights)
+        if output.log_variance is None:
+            return class_loss(output.mean, batch.y)
+        return gaussian_nll(output.mean, output.log_variance, batch.y, beta)
 
     def finish(self) -> FitResult:
         """The best weights, put into the model with their sigma calibrated."""
         if self.best_epoch:
             self.model.load_state_dict(self.best_state)
-            if self.checked and len(self.checked.y) >= _SMALLEST_CALIBRATION:
+            regression = self.checked is not None and not isinstance(self.model.head, ClassHead | PairHead)
+            if self.checked and regression and len(self.checked.y) >= _SMALLEST_CALIBRATION:
                 _calibrate(self.model, self.checked)
         seconds = time.perf_counter() - self.started
-        return FitResult(_copy(self.model), tuple(self.history), self.best_epoch, seconds, self.stopped)
+        watched = _forward(self.model, self.checked) if self.checked else Output(torch.zeros(0, 1), torch.zeros(0, 1))
+        return FitResult(_copy(self.model), watched, tuple(self.history), self.best_epoch, seconds, self.stopped)
 
     def keep(self) -> None:
         """Write the checkpoint, where there is one to write."""
@@ -354,22 +471,46 @@ def one_cycle(done: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (done - top) / max(1, steps - top)))
 
 
-def predict(model: Stack, graph: Graph, features: np.ndarray, scalers: Scalers, device: torch.device) -> Prediction:
-    """Mean and sigma of every node of `graph` in the target's unit, with the attention over the graph's own edges.
+def predict(
+    model: Stack,
+    graph: Graph,
+    features: np.ndarray,
+    scalers: Scalers,
+    device: torch.device,
+    asked: Asked = NODES,
+) -> Prediction:
+    """What `model` says of every example of `graph`, with the attention over the graph's own edges.
 
     features: [n, F], unscaled, one row a node. Raises InputError where a feature is missing or infinite.
     """
     if bad := int((~np.isfinite(features)).any(axis=1).sum()):
         raise InputError(f"{bad} rows to predict have missing or infinite features; remove them with a cut.")
     model.to(device).eval()
+    geometry, where = (_moved(part, device) for part in (asked.geometry(graph, scalers), asked.where(scalers)))
     with torch.no_grad(), training_cores():
-        output = model(*(tensor.to(device) for tensor in _inputs(graph, features, scalers)))
-    mean = scalers.target.inverse(output.mean.cpu().double().numpy())
-    sigma = scalers.target.scale * (0.5 * output.log_variance).exp().cpu().double().numpy()
+        output = model(*(tensor.to(device) for tensor in _inputs(graph, features, scalers)), geometry, where)
+    return told(output, scalers, asked.task)
+
+
+def told(output: Output, scalers: Scalers, task: Task) -> Prediction:
+    """A model's output in the target's unit, or as probabilities."""
     attention = tuple(Attention(*(part.cpu() for part in layer)) for layer in output.attention)
+    mean = scalers.target.inverse(output.mean.cpu().double().numpy())
+    if output.log_variance is None:
+        return Prediction(
+            softmax(mean, axis=1) if task == "node_classification" else expit(mean[:, 0]), None, attention
+        )
+    sigma = scalers.target.scale * (0.5 * output.log_variance).exp().cpu().double().numpy()
     if mean.shape[1] == 1:
         mean, sigma = mean[:, 0], sigma[:, 0]
     return Prediction(mean, sigma, attention)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    """A tensor, or a named tuple with tensors in it, on the device."""
+    if isinstance(value, Tensor):
+        return value.to(device)
+    return type(value)(*(_moved(part, device) for part in value)) if isinstance(value, tuple) else value
 
 
 def _inputs(graph: Graph, features: np.ndarray, scalers: Scalers) -> tuple[Tensor, Tensor, Tensor]:
@@ -381,14 +522,9 @@ def _forward(model: Stack, batch: Batch, training: bool = False) -> Output:
     """The output for the rows of `batch` alone."""
     model.train(training)
     with torch.set_grad_enabled(training):
-        output = model(batch.x, batch.edge_index, batch.edge_attr)
+        output = model(batch.x, batch.edge_index, batch.edge_attr, batch.geometry, batch.where)
     log_variance = None if output.log_variance is None else output.log_variance[batch.rows]
     return Output(output.mean[batch.rows], log_variance)
-
-
-def _loss(output: Output, batch: Batch, beta: float = 0.0) -> Tensor:
-    assert output.log_variance is not None  # of a regression
-    return gaussian_nll(output.mean, output.log_variance, batch.y, beta)
 
 
 def _calibrate(model: Stack, checked: Batch) -> None:

@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 BETA = 0.5  # the value its authors recommend; 0 is the plain likelihood, 1 the gradient of a squared error for the mean
 
@@ -22,6 +23,26 @@ def gaussian_nll(mean: Tensor, log_variance: Tensor, target: Tensor, beta: float
     if beta:
         nll = nll * (beta * log_variance.detach()).exp()
     return nll.mean()
+
+
+def class_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Mean over rows of -ln of the true class's probability. logits: [N, C]; truth: [N, 1], class numbers."""
+    return functional.cross_entropy(logits, truth[:, 0].long())
+
+
+def pair_loss(logit: Tensor, truth: Tensor, weights: Tensor) -> Tensor:
+    """Mean over pairs of -w ln of the probability of what is true. logit, truth (0 or 1): [P, 1].
+
+    weights: [2] of the pairs apart and together, such that both kinds weigh the same in all; see `balance`.
+    """
+    each = functional.binary_cross_entropy_with_logits(logit, truth, reduction="none")
+    return (each * weights[truth.long()]).mean()
+
+
+def balance(truth: Tensor) -> Tensor:
+    """[2]: the weights of pairs apart and together with which either kind is half of the whole. truth: [P, 1]."""
+    together = truth.mean()
+    return torch.stack([0.5 / (1 - together), 0.5 / together])
 
 
 def sigma_scale(mean: Tensor, log_variance: Tensor, target: Tensor) -> Tensor:

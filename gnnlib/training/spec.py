@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.graph.graph import GraphSpec
-from gnnlib.models.spec import ModelSpec
+from gnnlib.models.spec import ModelSpec, Task
+from gnnlib.training.baselines import DEFAULTS
 
 
 class RunSpec(BaseModel):
     """Catalog + graph + model + task + folds + optimisation. Written as spec.json into the run.
 
-    target, features: column names or expressions (`log10(SubhaloMassType_dm)`). split: "slabs", "blocks" (spatial),
-    "group" (blocks of whole groups of the column `group`), "random" (leaks, for comparison only). buffer: in the
-    catalog's length unit, None = what `depth` layers reach (linking length x depth, else so many steps along the
-    edges), 0 for a random split. batch_size: training rows in a step, at most. central: optional column that is true
-    for centrals. device:
+    task: what is predicted: a number or a class of each node, whether a pair of nodes belongs together, or a number of
+    each graph. target, features: column names or expressions (`log10(SubhaloMassType_dm)`); a class may be text.
+    more_targets: further numbers of each node, predicted beside the first. label: of pairs (edge task), a column that
+    is equal at both ends of a pair that belongs together (a group's id), or the path of a file of pairs with a column
+    of labels. graph_by: the column whose values divide the rows into graphs (graph task); aggregate: how the target of
+    the members becomes that of the graph, "same" where it is the same for all of them. seeds: members of the ensemble
+    that each fold trains, from `seed` on. split: "slabs", "blocks" (spatial), "group" (blocks of whole groups of the
+    column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length unit, None = what `depth`
+    layers reach (linking length x depth, else so many steps along the edges), 0 for a random split. batch_size:
+    training rows in a step, at most. central: optional column that is true for centrals. device:
     "auto", "cpu", "cuda", "mps".
     """
 
@@ -28,7 +34,12 @@ class RunSpec(BaseModel):
     catalog: CatalogSpec
     graph: GraphSpec
     model: ModelSpec = ModelSpec()
-    target: str
+    task: Task = "node_regression"
+    target: str = ""
+    more_targets: tuple[str, ...] = ()
+    label: str | None = None
+    graph_by: str | None = None
+    aggregate: Literal["same", "sum", "mean", "max"] = "same"
     features: tuple[str, ...] = Field(min_length=1)
     name: str = ""
     preset: str | None = None
@@ -42,8 +53,39 @@ class RunSpec(BaseModel):
     learning_rate: float = Field(0.01, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     seed: int = 0
+    seeds: int = Field(1, ge=1, le=50)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    baselines: tuple[str, ...] = ("mean", "linear", "random_forest", "boosted_trees", "mlp")
+    baselines: tuple[str, ...] = DEFAULTS["node_regression"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _baselines_of_the_task(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "baselines" not in given and given.get("task") in DEFAULTS:
+            return given | {"baselines": DEFAULTS[given["task"]]}
+        return given
+
+    @model_validator(mode="after")
+    def _complete(self) -> RunSpec:
+        if self.task == "edge_classification":
+            if not self.label:
+                raise ValueError("pairs need a label: a column equal at both ends, or a file of labelled pairs")
+        elif not self.target:
+            raise ValueError("a target is missing")
+        if self.task == "graph_regression" and not self.graph_by:
+            raise ValueError("the column that divides the rows into graphs is missing (graph_by)")
+        if self.more_targets and self.task != "node_regression":
+            raise ValueError("only numbers of nodes can have several targets")
+        return self
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All that is predicted of an object, the first one first."""
+        return (self.target, *self.more_targets)
+
+    @property
+    def predicted(self) -> str:
+        """What is predicted, in a few words: `log10(mass)`, `same halo_id`."""
+        return ", ".join(self.targets) if self.task != "edge_classification" else f"same {self.label}"
 
     def digest(self) -> str:
         """Six hexadecimal digits that change when anything in the spec changes."""

@@ -19,6 +19,7 @@ from gnnlib.graph.space import extent, periodic_sides
 from gnnlib.training.spec import RunSpec
 
 ROWS_PER_FOLD = 10  # fewer rows than this a fold cannot be trained, watched and tested
+PARTS = ("train", "validation", "buffer", "test")  # of a fold, in the order of their numbers in `Fold.parts`
 VALIDATION_BLOCKS = 8  # one of eight equal blocks of the rest watches the training: 12.5 %
 
 
@@ -34,6 +35,10 @@ class Fold:
     train: np.ndarray
     validation: np.ndarray
     buffer: np.ndarray
+
+    def parts(self) -> np.ndarray:
+        """[N] int8: the place in `PARTS` of the part that each row belongs to, ready to be drawn."""
+        return np.select([self.validation, self.buffer, self.test], [1, 2, 3]).astype(np.int8)
 
     @property
     def training_graph(self) -> np.ndarray:

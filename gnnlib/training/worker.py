@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gnnlib.errors import InputError
-from gnnlib.training.baselines import BASELINES
+from gnnlib.training.baselines import BASELINES, usable
 from gnnlib.training.run import ACTIVE, KEPT, Run, create_run
 from gnnlib.training.spec import RunSpec
 
@@ -59,6 +59,9 @@ def check(spec: RunSpec) -> TrainingData:
     for name in spec.baselines:
         if name not in BASELINES:
             raise InputError(f"There is no baseline '{name}'; choose from {', '.join(BASELINES)}.")
+        if not usable(name, spec.task):
+            fitting = ", ".join(known for known in BASELINES if usable(known, spec.task))
+            raise InputError(f"The baseline '{name}' is not for {spec.task.replace('_', ' ')}; choose from {fitting}.")
     resolve(spec.device)
     return prepare(spec)
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from sklearn import metrics as reference
 
-from gnnlib.training.metrics import METRICS, by_kind, evaluate, over_folds
+from gnnlib.training.metrics import METRICS, evaluate, over_folds
 
 VALUES = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 
@@ -52,12 +52,3 @@ def test_folds_are_summarised_by_mean_and_deviation():
     summary = over_folds(folds)
     assert set(summary) == set(METRICS)
     assert summary["bias"] == {"mean": pytest.approx(2.0), "std": pytest.approx(1.0)}
-
-
-def test_centrals_and_satellites_are_judged_apart():
-    truth, fold = np.arange(40.0), np.arange(40) % 2
-    central = np.arange(40) < 30
-    kinds = by_kind(truth, truth + np.where(central, 0.0, 2.0), fold, central)
-    assert kinds["centrals"]["rmse"]["mean"] == pytest.approx(0.0)
-    assert kinds["satellites"]["bias"]["mean"] == pytest.approx(2.0)
-    assert set(by_kind(truth, truth, fold)) == {"all"}

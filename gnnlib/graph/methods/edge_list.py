@@ -18,6 +18,7 @@ from gnnlib.graph.graph import GraphSpec
 
 SOURCES = ("source", "src", "from", "i")
 RECEIVERS = ("receiver", "target", "dst", "to", "j")
+LABEL = "label"
 READS = "CSV or text, Parquet, .npy, .npz, .pt or GraphML"
 
 
@@ -118,6 +119,29 @@ def _of_graphml(file: Path, by_row_ids: bool) -> np.ndarray:
 
     graph = exchange.read_graphml(file)
     return (graph.row_ids[graph.edge_index] if by_row_ids else graph.edge_index).T
+
+
+def read_labelled(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs [M, 2] as `read_pairs` gives them and whether each is labelled as belonging together, bool [M].
+
+    A table (text or Parquet) with a column named label, else its third column: 0 and 1, or true and false. Raises
+    InputError for a file without one.
+    """
+    pairs, file = read_pairs(path), Path(path)
+    with file.open("rb") as stream:
+        head = stream.read(8)
+    if head.startswith((b"\x93NUMPY", b"PK", b"<")):
+        raise InputError(f"'{file.name}' holds edges without labels; write its pairs as CSV or Parquet.")
+    table = pd.read_parquet(file) if head.startswith(b"PAR1") else _read_text(file)
+    named = [column for column in table.columns if str(column).strip().lower() == LABEL]
+    if not named and len(table.columns) < 3:
+        raise InputError(f"'{file.name}' has no column '{LABEL}'; add one of 0 and 1 beside the ends of each pair.")
+    values = table[named[0] if named else table.columns[2]]
+    words = values.astype(str).str.strip().str.lower().replace({"true": "1", "false": "0", "1.0": "1", "0.0": "0"})
+    if not words.isin(["0", "1"]).all():
+        wrong = values[~words.isin(["0", "1"])].iloc[0]
+        raise InputError(f"The labels in '{file.name}' are 0 and 1 (or true and false), not '{wrong}'; correct them.")
+    return pairs, (words == "1").to_numpy()
 
 
 def _read_text(file: Path) -> pd.DataFrame:

@@ -1,0 +1,106 @@
+"""Whole graphs: the rows that share a value of a column (members of a group, a subvolume) are a graph with one target.
+
+No edge joins two graphs, and a fold takes a graph whole, so none is ever partly tested and partly trained on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from gnnlib.catalog.table import Catalog
+from gnnlib.errors import InputError
+from gnnlib.graph.graph import Graph
+from gnnlib.training.spec import RunSpec
+from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
+
+SAME = 1e-6  # by how much, of its size, the target may vary among the members of a graph
+
+
+@dataclass(frozen=True)
+class WholeGraphs:
+    """graph: of all rows, without the edges between graphs. graph_of: [N] numbers 0..G-1. ids: [G] as the catalog calls
+    them. target: [G, 1]. notes: sentences for the reader.
+    """
+
+    graph: Graph
+    graph_of: np.ndarray
+    ids: np.ndarray
+    target: np.ndarray
+    notes: list[str]
+
+
+def divide(column: str, catalog: Catalog) -> np.ndarray:
+    """The number of each row's graph [N], -1 for a row without one (no value, or a negative id)."""
+    values = catalog.values(column)
+    codes = pd.factorize(values)[0]
+    if values.dtype.kind in "if":
+        codes[np.asarray(values) < 0] = -1
+    return codes
+
+
+def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, values: np.ndarray) -> WholeGraphs:
+    """The graphs of the used rows. number: [N] from `divide`; values: [N] the target of each row.
+
+    Raises InputError where `spec.aggregate` is "same" and the target is not, or where there are too few graphs.
+    """
+    assert spec.graph_by is not None
+    first, graph_of = np.unique(number, return_index=True, return_inverse=True)[1:]
+    ids, n_graphs = catalog.values(spec.graph_by)[first], len(first)
+    members = pd.Series(values).groupby(graph_of)
+    if spec.aggregate == "same":
+        spread = (members.max() - members.min()).to_numpy()
+        if (differ := spread > SAME * np.maximum(1, members.max().abs().to_numpy())).any():
+            raise InputError(
+                f"The target '{spec.target}' differs among the members of {int(differ.sum())} of {n_graphs} graphs "
+                f"(of '{spec.graph_by}' = {ids[np.argmax(differ)]}, for one); choose a column of the graphs, or an "
+                "aggregate (sum, mean, max)."
+            )
+        target = members.first().to_numpy()
+    else:
+        target = members.agg(spec.aggregate).to_numpy()
+    if np.ptp(target) == 0:
+        raise InputError(f"The target '{spec.target}' is the same for all {n_graphs} graphs; choose another column.")
+    source, receiver = graph.edge_index
+    inside = graph_of[source] == graph_of[receiver]
+    notes = []
+    if lost := int((~inside).sum()):
+        notes.append(f"{lost:,} of {graph.n_edges:,} directed edges join two graphs and are left out.")
+    graph = replace(
+        graph,
+        edge_index=graph.edge_index[:, inside],
+        separations=graph.separations[inside],
+        lengths=graph.lengths[inside],
+        edge_features=graph.edge_features[inside],
+    )
+    return WholeGraphs(graph, graph_of, ids, target[:, None].astype(np.float64), notes)
+
+
+def folds(spec: RunSpec, whole: WholeGraphs, groups: np.ndarray | None, buffer: float) -> list[Fold]:
+    """Folds of the rows that take every graph whole: those of the graphs' first rows, handed on to all members.
+
+    groups: [N] ids that are kept together, for the split "group"; where these are the graphs themselves, each stands
+    alone. No message leaves a graph, so there is a buffer only where one is asked for.
+    """
+    _, first = np.unique(whole.graph_of, return_index=True)
+    of_graphs = None if groups is None else np.asarray(groups)[first]
+    if len(first) < ROWS_PER_FOLD * spec.folds:
+        raise InputError(
+            f"'{spec.graph_by}' divides the rows into {len(first)} graphs, too few for {spec.folds} folds, which need "
+            f"{ROWS_PER_FOLD * spec.folds}; use fewer folds or another column."
+        )
+    width = buffer if spec.buffer is not None else 0.0
+    found = make_folds(whole.graph.positions[first], whole.graph.box, spec, of_graphs, width)
+    return [
+        Fold(*(mask[whole.graph_of] for mask in (fold.test, fold.train, fold.validation, fold.buffer)))
+        for fold in found
+    ]
+
+
+def inside(graph_of: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """[G] bool: the graphs of which every row is in `part` [N]."""
+    whole = np.ones(int(graph_of.max()) + 1, dtype=bool)
+    whole[graph_of[~part]] = False
+    return whole
