@@ -8,15 +8,19 @@ import numpy as np
 import streamlit as st
 
 from gnnlib.catalog.expressions import quote
-from gnnlib.catalog.table import Catalog
+from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.view import charts
+from gnnlib.view.canvas import graph_canvas
+from gnnlib.view.scene import Scene, catalog_scene
 from pages import _session
 from pages._layout import put
+from pages._linked import HINT, linked_points
 from pages._shown import shown_label, shown_values, stored_value
 
 POSITIONS = "\0positions"
 AXES = ("x", "y", "z")
+SPACE = "3D"
 
 
 def figure(whole: Catalog, kept: np.ndarray) -> None:
@@ -49,35 +53,60 @@ def _positions(whole: Catalog, kept: np.ndarray, bar: Any) -> None:
         return
     along = 2
     if len(whole.axes) == 3:
+        ways = (*AXES, SPACE)
         if st.session_state.get("figure_along") is None:
             put("figure_along", AXES[int(np.ptp(np.nan_to_num(points[kept]), axis=0).argmin())])
-        seen = bar.segmented_control("Seen along", AXES, key="figure_along", required=True, persist_state="session")
+        seen = bar.segmented_control("Seen along", ways, key="figure_along", required=True, persist_state="session")
+        if seen == SPACE:
+            _space(_session.catalog_spec())
+            return
         along = AXES.index(str(seen))
     unit = f" [{whole.length_unit}]" if whole.length_unit else ""
     across, up = (axis for axis in range(3) if axis != along)
     names = [*whole.axes, ""]
     places = _session.selected_rows(whole.row_ids)
-    st.plotly_chart(
-        charts.positions(
-            points[:, across],
-            points[:, up],
-            (f"{names[across]}{unit}", f"{names[up]}{unit}"),
-            kept=kept,
-            row_ids=whole.row_ids,
-            selected=whole.row_ids[places],
-        ),
-        key="figure_positions",
-        on_select=_take_points,
-        selection_mode="points",
+    shown = charts.positions(
+        points[:, across],
+        points[:, up],
+        (f"{names[across]}{unit}", f"{names[up]}{unit}"),
+        kept=kept,
+        row_ids=whole.row_ids,
+        selected=whole.row_ids[places],
     )
+    linked_points(shown, f"positions_{AXES[along]}", whole.row_ids[kept], points[kept, across], points[kept, up])
+    st.caption(HINT)
 
 
-def _take_points() -> None:
-    """The objects clicked in the figure become the selection."""
-    points = st.session_state.figure_positions["selection"]["points"]
-    found = [point["customdata"] for point in points if point.get("customdata") is not None]
-    if found:
-        _session.select([item[0] if isinstance(item, list) else item for item in found])
+@st.cache_resource(
+    max_entries=2,
+    show_spinner="Preparing the view",
+    hash_funcs={CatalogSpec: lambda spec: spec.model_dump_json()},
+)
+def _scene(spec: CatalogSpec, moment: float) -> Scene:
+    rows = _session.catalog(spec)
+    mass = rows.roles.mass
+    cut = _session.cut_positions(spec) if spec.where else None
+    return catalog_scene(rows, color_by=mass, details=(mass,) if mass else (), context=cut)
+
+
+def _space(spec: CatalogSpec) -> None:
+    """The rows that are kept in 3D, coloured by mass; those that a cut takes away stand around them in grey."""
+    try:
+        scene = _scene(spec, _session.stamp(spec))
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    state = graph_canvas(
+        scene,
+        key="catalog_canvas",
+        height=420,
+        selection=_session.selected_ids(scene.row_ids),
+        camera="main",
+        view=_session.view(),
+        on_view=_session.show_view,
+    )
+    _session.select(state.selected)
+    _session.settle()
 
 
 def _distribution(whole: Catalog, kept: np.ndarray, name: str, bar: Any) -> None:

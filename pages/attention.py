@@ -16,12 +16,14 @@ from gnnlib.training.run import Run
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
+from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import heading, next_step
 from pages._linked import ego
 from pages._node import own_row
+from pages._scene_files import scene_files
 from pages._sidebar import plain, run_title
 
 
@@ -135,6 +137,7 @@ def canvas(run: Run, which: str, relative: bool) -> None:
     _session.select(state.selected)
     if scene.caption:
         st.caption(scene.caption.capitalize())
+    scene_files(scene, Shot(attention=state.attention), _session.seen())
     _session.settle()
 
 

@@ -11,12 +11,14 @@ from gnnlib.training.run import Run
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of, column_colors
+from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import heading, metric_strip, next_step, number_columns
 from pages._linked import HINT, linked_points
 from pages._node import node_card
+from pages._scene_files import scene_files
 from pages._sidebar import plain, run_title
 
 POINTS = 20_000  # more points than this in a chart hide each other and make the page heavy
@@ -86,6 +88,7 @@ def residual_map(run: Run, rows: Catalog) -> None:
     _session.select(state.selected)
     if scene.caption:
         st.caption(scene.caption.capitalize())
+    scene_files(scene, Shot(), _session.seen())
     _session.settle()
 
 

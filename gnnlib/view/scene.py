@@ -134,10 +134,14 @@ def catalog_scene(
     color_by: str | Colors | None = None,
     size_by: str | np.ndarray | None = None,
     details: tuple[str, ...] = (),
+    context: np.ndarray | None = None,
     max_nodes: int = MAX_NODES,
     seed: int = 0,
 ) -> Scene:
-    """The scene of a catalog without a graph: its objects and its box. Rows without a finite position are left out."""
+    """The scene of a catalog without a graph: its objects and its box. Rows without a finite position are left out.
+
+    context: as in `graph_scene`.
+    """
     positions = catalog.positions()
     finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
     if not len(finite):
@@ -162,6 +166,7 @@ def catalog_scene(
         edge_colors=None,
         details=details,
         placeless=len(positions) - len(finite),
+        around=context,
     )
 
 

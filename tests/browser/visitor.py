@@ -11,6 +11,12 @@ from typing import Any
 from playwright.sync_api import expect
 
 WAIT = 60_000
+STILL = """() => {
+    const state = document.querySelector("[data-test-script-state]")?.dataset.testScriptState;
+    const busy = document.querySelector("[data-testid=stStatusWidget]") || state !== "notRunning";
+    if (busy) window.busyAt = performance.now();
+    return performance.now() - window.busyAt > 400;
+}"""
 TROUBLE = re.compile(r"Traceback|Something went wrong|Uncaught")
 expect.set_options(timeout=WAIT)
 
@@ -31,8 +37,9 @@ def visiting(chromium: Any, address: str) -> Iterator[Any]:
 
 
 def settled(page: Any) -> None:
-    """Until the server has nothing more to say about the page."""
-    page.wait_for_function("() => !document.querySelector('[data-testid=stStatusWidget]')", timeout=WAIT)
+    """Until the server has had nothing more to say about the page for a moment."""
+    page.evaluate("() => { window.busyAt = performance.now(); }")
+    page.wait_for_function(STILL, timeout=WAIT, polling=50)
     assert not TROUBLE.search(page.inner_text("body"))
 
 

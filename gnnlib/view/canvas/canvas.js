@@ -238,13 +238,14 @@ class View {
     const least = scene.edge_color ? this.attention : null;
     edges.choose({
       radius: this.radius, least, values: arrays.edgeColor, name: this.have.edgeColor, budget: this.pace.most,
+      quick: this.pace.budget === Infinity,
     });
     const places = this.selection.map((id) => this.words.placeOf(id));
     if (places.includes(null)) this.words.load().then(() => this.words.ids && this.choose());
     this.selected = new Set(places.filter((place) => place >= 0 && place !== null));
     const { segments, neighbours } = edges.touching(this.selected);
     this.neighbours = neighbours;
-    this.painter.choose(segments, Uint32Array.from([...neighbours, ...this.selected]));
+    this.painter.choose(segments, Uint32Array.from([...neighbours, ...this.selected]), arrays.edgeColor);
     this.panel.showFigures({
       scene, edges, by: least === null ? "length" : "value", everything: this.pace.everything,
       selection: this.selection, placed: this.selected.size, neighbours: neighbours.size,
@@ -426,9 +427,9 @@ class View {
 
   select(ids) {
     this.selection = ids;
+    this.report("selection", ids);
     this.hasten();
     this.choose();
-    this.report("selection", ids);
   }
 
   /** Take nodes into the selection: alone, or beside what is there (one that is there already then leaves). */

@@ -13,6 +13,7 @@ export class Edges {
     this.drawn = 0;
     this.prefix = 0;
     this.visible = null;
+    this.sieve = null;
   }
 
   /** pairs: [2 M] places with their images, lengths: [M] ascending. */
@@ -21,6 +22,8 @@ export class Edges {
     this.lengths = lengths;
     this.count = lengths.length;
     this.ranked = {};
+    this.asked = null;
+    this.touches = null;
     this.lengthUpTo = new Float64Array(this.count + 1);
     for (let edge = 0; edge < this.count; edge++) this.lengthUpTo[edge + 1] = this.lengthUpTo[edge] + lengths[edge];
     this.makeSegments();
@@ -70,25 +73,28 @@ export class Edges {
 
   /**
    * radius: longest edge or null. least: least value or null, of values (name: their hash). budget: most edges to draw.
+   * quick: whether the graphics card is quick enough to look at every edge, so that no list has to be made.
    * Afterwards: within, how many the thresholds leave; drawn, how many of them are drawn: the first `prefix` segments,
-   * or the edges in `visible`, whose every first half, quarter, ... is an even sample.
+   * those with a value below `sieve` hidden by the graphics card where it is not null; or the edges in `visible`, whose
+   * every first half, quarter, ... is an even sample.
    */
-  choose({ radius, least, values, name, budget }) {
+  choose({ radius, least, values, name, budget, quick }) {
+    const asked = [radius, least, least === null ? null : name, budget, quick].join();
+    if (asked === this.asked) return; // a selection changes nothing here
+    this.asked = asked;
     const all = radius === null || !this.count;
     this.reach = all ? this.count : upperBound(this.lengths, Math.fround(radius));
     const passes = least === null ? null : (edge) => values[edge] >= least;
     this.passes = passes;
     this.within = this.reach;
-    if (passes) {
-      this.within = 0;
-      for (let edge = 0; edge < this.reach; edge++) if (passes(edge)) this.within++;
-    }
+    this.drawnLength = this.lengthUpTo?.[this.reach] ?? 0;
+    if (passes) this.measure(values, least);
     this.prefix = this.firstSegment?.[this.reach] ?? 0;
     this.drawn = this.within;
-    this.drawnLength = this.lengthUpTo?.[this.reach] ?? 0;
     this.visible = null;
+    this.sieve = passes && quick ? least : null;
     const thin = this.within > budget;
-    if (!passes && !thin) return;
+    if ((!passes && !thin) || this.sieve !== null) return;
     const keeps = thin ? this.best(passes ? values : null, passes ? name : "length", passes, budget) : passes;
     const visible = new Uint32Array(thin ? budget : this.within);
     let n = 0;
@@ -102,6 +108,19 @@ export class Edges {
     }
     this.visible = visible.subarray(0, n);
     this.drawn = n;
+  }
+
+  /** How many edges within the radius have at least this value, and how long they are together. */
+  measure(values, least) {
+    const { lengths, reach } = this;
+    let [n, length] = [0, 0];
+    for (let edge = 0; edge < reach; edge++) {
+      if (values[edge] >= least) {
+        n++;
+        length += lengths[edge];
+      }
+    }
+    [this.within, this.drawnLength] = [n, length];
   }
 
   /**
@@ -144,16 +163,36 @@ export class Edges {
   touching(places) {
     const neighbours = new Set();
     const found = [];
-    if (!places.size) return { segments: new Uint32Array(0), neighbours };
-    const look = (edge) => {
-      const [a, b] = this.ends(edge);
-      if (!places.has(a) && !places.has(b)) return;
-      found.push(edge);
-      if (!places.has(a)) neighbours.add(a);
-      if (!places.has(b)) neighbours.add(b);
-    };
-    for (let edge = 0; edge < this.reach; edge++) if (!this.passes || this.passes(edge)) look(edge);
+    if (!places.size || !this.count) return { segments: new Uint32Array(0), neighbours };
+    const { first, edges } = this.byNode();
+    for (const place of places) {
+      for (let i = first[place]; i < first[place + 1]; i++) {
+        const edge = edges[i];
+        if (edge >= this.reach || (this.passes && !this.passes(edge))) continue;
+        const [a, b] = this.ends(edge);
+        const other = a === place ? b : a;
+        if (!places.has(other)) neighbours.add(other);
+        else if (other < place) continue; // both ends are in the set: taken at the lower one
+        found.push(edge);
+      }
+    }
     return { segments: this.segmentsOf(found), neighbours };
+  }
+
+  /** The edges of every node: edges[first[n]] to edges[first[n + 1] - 1]. Made when first asked for. */
+  byNode() {
+    if (this.touches) return this.touches;
+    const { pairs, count } = this;
+    let nodes = 0;
+    for (let end = 0; end < 2 * count; end++) nodes = Math.max(nodes, (pairs[end] & PLACE) + 1);
+    const first = new Uint32Array(nodes + 1);
+    for (let end = 0; end < 2 * count; end++) first[(pairs[end] & PLACE) + 1]++;
+    for (let node = 0; node < nodes; node++) first[node + 1] += first[node];
+    const next = first.slice();
+    const edges = new Uint32Array(2 * count);
+    for (let end = 0; end < 2 * count; end++) edges[next[pairs[end] & PLACE]++] = end >> 1;
+    this.touches = { first, edges };
+    return this.touches;
   }
 }
 

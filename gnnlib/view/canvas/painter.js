@@ -8,7 +8,7 @@ import { blend, corners, dataTexture, mapTexture, program, rendersInSoftware, re
 
 const { ROW } = shaders;
 export const MOST_PIXELS = 22; // greatest radius of a node in CSS pixels
-const TEXTURES = ["nodes", "sizes", "segments", "weights", "nodeMap", "edgeMap", "context", "contextSizes"];
+const TEXTURES = ["nodes", "sizes", "segments", "weights", "values", "nodeMap", "edgeMap", "context", "contextSizes"];
 const LISTS = ["edges", "lit", "nodes", "glow"];
 const THIN_IN_SOFTWARE = 4000; // edges beyond which a software renderer draws plain lines, several times as fast
 
@@ -33,6 +33,8 @@ export class Painter {
     this.textures = Object.fromEntries(TEXTURES.map((name) => [name, gl.createTexture()]));
     this.lists = Object.fromEntries(LISTS.map((name) => [name, { buffer: gl.createBuffer(), count: 0 }]));
     this.shownColors = null;
+    this.listed = null; // what the list of edges holds
+    this.valued = null; // what the values of edges on the graphics card are
     gl.bindVertexArray(gl.createVertexArray());
   }
 
@@ -81,6 +83,7 @@ export class Painter {
       dataTexture(gl, textures.contextSizes, gl.R32F, gl.RED, gl.FLOAT, new Float32Array(places));
     }
     if (changed("pairs", "lengths")) {
+      this.valued = null;
       const texels = new Uint32Array(2 * rows(edges.segments.length / 2) * ROW);
       texels.set(edges.segments);
       dataTexture(gl, textures.segments, gl.RG32UI, gl.RG_INTEGER, gl.UNSIGNED_INT, texels);
@@ -110,6 +113,17 @@ export class Painter {
     dataTexture(gl, this.textures.weights, gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE, texels);
   }
 
+  /** The values of the edges, for a threshold on the graphics card: on it once, whatever the threshold. */
+  uploadValues(values) {
+    const { gl, edges } = this;
+    if (this.valued === values) return;
+    this.valued = values;
+    const n = edges.segments.length / 2;
+    const texels = new Float32Array(rows(n) * ROW);
+    for (let segment = 0; segment < n; segment++) texels[segment] = values[edges.edgeOf(segment)];
+    dataTexture(gl, this.textures.values, gl.R32F, gl.RED, gl.FLOAT, texels);
+  }
+
   list(name, indices) {
     const { gl } = this;
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.lists[name].buffer);
@@ -117,13 +131,17 @@ export class Painter {
     this.lists[name].count = indices.length;
   }
 
-  /** The edges to draw and the items to light have changed. lit: segments; nodes: places drawn over the dimmed rest. */
-  choose(lit, nodes) {
+  /** The edges to draw or the items to light have changed. lit: segments; nodes: places drawn over the dimmed rest. */
+  choose(lit, nodes, values) {
     const { edges } = this;
+    if (edges.sieve !== null) this.uploadValues(values);
     const most = this.scene.edge_width ? 5 * THIN_IN_SOFTWARE : THIN_IN_SOFTWARE;
     this.corners = Painter.software && edges.drawn > most ? 2 : 6;
     this.litCorners = Painter.software && lit.length > THIN_IN_SOFTWARE ? 2 : 6;
-    if (edges.visible) this.list("edges", corners(edges.segmentsOf(edges.visible), this.corners));
+    if (edges.visible && (this.listed?.visible !== edges.visible || this.listed.corners !== this.corners)) {
+      this.listed = { visible: edges.visible, corners: this.corners };
+      this.list("edges", corners(edges.segmentsOf(edges.visible), this.corners));
+    }
     this.list("lit", corners(lit, this.litCorners));
     this.list("nodes", nodes);
   }
@@ -177,12 +195,14 @@ export class Painter {
         u_dark: theme.dark,
       }, { u_nodes: from[0], u_map: textures.nodeMap, u_sizes: from[1] });
     };
-    const drawEdges = (lit, each, width, opacity, stride) => {
+    const drawEdges = (lit, each, width, opacity, stride, sieve = null) => {
       use(gl, programs.edge, {
         ...common,
         u_fog: [...fog, lit ? 1 : 0.5],
         u_colored: Boolean(scene.edge_color),
         u_shaped: this.shaped,
+        u_sieved: sieve !== null,
+        u_sieve: sieve ?? 0,
         u_corners: each,
         u_stride: stride,
         u_width: each === 6 ? width * ratio : -1,
@@ -192,7 +212,7 @@ export class Painter {
         u_half: frame.half,
         u_ink: theme.dark ? [0.42, 0.56, 0.86] : theme.text,
       }, { u_nodes: textures.nodes, u_map: scene.edge_color ? textures.edgeMap : textures.nodeMap,
-           u_segments: textures.segments, u_weights: textures.weights });
+           u_segments: textures.segments, u_weights: textures.weights, u_values: textures.values });
     };
     const mode = (each) => (each === 6 ? gl.TRIANGLES : gl.LINES);
 
@@ -209,7 +229,7 @@ export class Painter {
       const opacity = this.edgeOpacity(skip) * (dim ? faint : 1);
       if (measure) this.finish();
       const started = performance.now();
-      drawEdges(!dim, this.corners, 0.9, opacity, edges.visible ? 1 : skip);
+      drawEdges(!dim, this.corners, 0.9, opacity, edges.visible ? 1 : skip, edges.sieve);
       const shown = edges.visible ? this.lists.edges.count / this.corners : edges.prefix;
       const vertices = Math.ceil(shown / skip) * this.corners;
       if (edges.visible) this.elements(mode(this.corners), "edges", vertices);

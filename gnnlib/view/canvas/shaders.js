@@ -82,6 +82,9 @@ export const EDGE_VERTEX = `${FETCH}
 uniform highp usampler2D u_segments; // places of the two nodes; the periodic image in the second's five highest bits
 uniform sampler2D u_weights;         // of an edge, in 0..1: its colour, width and opacity, and 1 where it has a colour
 uniform bool u_colored;
+uniform highp sampler2D u_values;    // of an edge, exactly
+uniform float u_sieve;               // edges below this value are hidden
+uniform bool u_sieved;
 uniform bool u_shaped;               // width and opacity differ from edge to edge
 uniform int u_corners;               // 2: a line of one pixel; 6: two triangles of u_width pixels
 uniform int u_stride;
@@ -98,6 +101,10 @@ void main() {
   int segment = gl_VertexID / u_corners;
   int corner = gl_VertexID - segment * u_corners;
   segment *= u_stride;
+  if (u_sieved && !(texelFetch(u_values, texel(segment), 0).r >= u_sieve)) {
+    gl_Position = vec4(2.0, 2.0, 2.0, 1.0); // all corners outside the picture
+    return;
+  }
   uvec2 pair = texelFetch(u_segments, texel(segment), 0).rg;
   bool at_end = corner == 1 || corner == 2 || corner == 4;
   uint image = pair.g >> 27;
