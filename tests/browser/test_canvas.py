@@ -18,6 +18,7 @@ from gnnlib.view.export import Shot, html
 from gnnlib.view.scene import Scene, graph_scene
 
 from .apps.clustered import clustered_graph
+from .visitor import settled
 
 pytestmark = pytest.mark.browser
 APPS = Path(__file__).parent / "apps"
@@ -276,6 +277,8 @@ def test_a_quick_graphics_card_hides_the_same_edges_by_itself_with_no_word_to_py
     for quick in (False, True):
         page.evaluate("most => window.__filament.graph.budget(most)", float("inf") if quick else 1_000_000)
         slide(page, "attention", 0.25)
+        wait_told(page, "attention", 0.25)
+        settled(page)
         runs = told(page)["runs"]
         page.locator(".controls .attention input").evaluate(
             "input => { input.value = 0.4; input.dispatchEvent(new Event('input', { bubbles: true })); }"
