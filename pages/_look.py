@@ -12,6 +12,7 @@ from gnnlib.catalog.table import Catalog
 from gnnlib.graph.features import GROUPS
 from gnnlib.graph.graph import Graph, GraphSpec
 from gnnlib.view.colors import ColorMap, Colors, Scale, colors_of, column_colors, friends_of_friends, group_colors
+from pages._layout import key_for
 
 NOTHING = "nothing"
 FRIENDS = "friends of friends"
@@ -22,7 +23,8 @@ SCALES = {"auto": "Auto", "linear": "Linear", "log": "Log"}
 class Look:
     """Names of columns of the catalog (colour, size) and of the edges (edge_ ...), None for nothing.
 
-    linked: the linking length of friends of friends, where those are the colours.
+    linked: the linking length of friends of friends, where those are the colours. hover: columns that are told of an
+    object under the pointer.
     """
 
     colour: str | None = None
@@ -33,6 +35,7 @@ class Look:
     edge_width: str | None = None
     edge_opacity: str | None = None
     linked: float | None = None
+    hover: tuple[str, ...] = ()
 
     @property
     def edge_columns(self) -> set[str]:
@@ -65,6 +68,15 @@ def look_panel(rows: Catalog, spec: GraphSpec) -> Look:
         edge_colour = _pick("Edge colour by", "edge_colour", columns, None)
         edge_width = _pick("Edge width by", "edge_width", columns, None)
         edge_opacity = _pick("Edge opacity by", "edge_opacity", columns, None)
+        told = [name for name in (rows.roles.mass, rows.roles.target, rows.roles.central) if name]
+        hover = st.multiselect(
+            "Under the pointer",
+            names,
+            default=list(dict.fromkeys(told)),
+            key=key_for("look_hover", rows.spec.path, *names),
+            persist_state="session",
+            help="Columns shown beside an object that the pointer rests on.",
+        )
     return Look(
         colour=colour,
         scale=cast(Scale, scale),
@@ -74,6 +86,7 @@ def look_panel(rows: Catalog, spec: GraphSpec) -> Look:
         edge_width=edge_width,
         edge_opacity=edge_opacity,
         linked=spec.radius if colour == FRIENDS else None,
+        hover=tuple(hover),
     )
 
 

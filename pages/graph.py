@@ -166,8 +166,6 @@ def scene_of(
     rows = _session.catalog(catalog)
     graph = _session.graph(catalog, drawn)
     exact = None if measured is None else _session.graph(catalog, measured)
-    roles = rows.roles
-    shown = [name for name in (roles.mass, roles.target, roles.central) if name]
     return graph_scene(
         graph,
         rows,
@@ -176,7 +174,7 @@ def scene_of(
         edge_colors=edge_colors(look, graph, column(graph, exact, look.edge_colour)),
         edge_width=column(graph, exact, look.edge_width),
         edge_opacity=column(graph, exact, look.edge_opacity),
-        details=tuple(dict.fromkeys(shown)),
+        details=look.hover,
         context=_session.cut_positions(catalog) if cut_too else None,
     )
 

@@ -565,7 +565,7 @@ def test_enter_selects_the_node_nearest_to_the_middle(page: Any) -> None:
     assert f"selected {chosen}" in page.locator(".spoken").inner_text()
 
 
-def test_thinned_edges_keep_the_shortest_of_every_node_and_the_canvas_says_how_many_are_left_out(
+def test_thinned_edges_keep_the_shortest_or_most_attended_of_every_node_and_the_canvas_says_how_many_are_left_out(
     page: Any, graph: Any
 ) -> None:
     total = graph.n_edges // 2
@@ -575,12 +575,13 @@ def test_thinned_edges_keep_the_shortest_of_every_node_and_the_canvas_says_how_m
     assert now["within"] == total and 0.98 * budget <= now["drawn"] <= budget
     legend = page.locator(".legend").inner_text()
     assert f"showing {now['drawn']:,} of {total:,} edges" in legend and "the longest of each node" in legend
-    script = """async ([pairs, lengths, budget]) => {
+    script = """async ([pairs, lengths, values, budget]) => {
         const source = performance.getEntriesByType("resource").find((entry) => entry.name.endsWith("/edges.js"));
         const { Edges } = await import(source.name);
         const edges = new Edges();
         edges.take(Uint32Array.from(pairs), Float32Array.from(lengths));
-        edges.choose({ radius: null, least: null, values: null, name: null, budget });
+        if (values) values = Float32Array.from(values);
+        edges.choose({ radius: null, least: values ? -1 : null, values, name: "values", budget });
         return [...edges.visible];
     }"""
     source, receiver = graph.edge_index
@@ -589,10 +590,14 @@ def test_thinned_edges_keep_the_shortest_of_every_node_and_the_canvas_says_how_m
     pairs = graph.edge_index.T[once][order]
     packed = pairs + np.array([0, 13 << 27])
     lengths = graph.lengths[once][order]
-    kept = page.evaluate(script, [packed.ravel().tolist(), lengths.tolist(), budget])
-    assert len(set(kept)) == len(kept) <= budget
-    shortest = {int(np.flatnonzero((pairs == node).any(axis=1))[0]) for node in np.unique(pairs)}
-    assert shortest <= set(kept)
+    values = np.random.default_rng(0).random(len(pairs))
+    for worth in (None, values):
+        given = [packed.ravel().tolist(), lengths.tolist(), None if worth is None else worth.tolist(), budget]
+        kept = page.evaluate(script, given)
+        assert len(set(kept)) == len(kept) <= budget
+        for node in np.unique(pairs):
+            own = np.flatnonzero((pairs == node).any(axis=1))
+            assert own[0 if worth is None else np.argmax(worth[own])] in kept
     page.get_by_role("button", name="Draw all").click()
     assert report(page)["drawn"] == total
 

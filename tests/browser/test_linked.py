@@ -174,6 +174,30 @@ def test_a_click_in_3d_opens_the_object_on_every_page_and_its_neighbours_lead_on
     page.get_by_text(f"Row {near['id']}, ").first.wait_for()
 
 
+def test_the_columns_chosen_are_told_of_an_object_under_the_pointer(page: Any) -> None:
+    page.get_by_role("button", name="Appearance").click()
+    field = page.get_by_role("combobox", name="Under the pointer", exact=True)
+    field.click()
+    field.fill("v_max")
+    page.get_by_role("option", name="v_max", exact=True).click()
+    page.keyboard.press("Escape")
+    settled(page)
+    script = "() => window.__filament.graph.data().scene.details.some((detail) => detail.label.startsWith('v_max'))"
+    page.wait_for_function(script, timeout=WAIT)
+    where = page.evaluate("""async () => {
+        const { graph } = window.__filament;
+        for (let id = 0; ; id++) {
+            const place = await graph.screen(id);
+            if (place?.picked === String(id)) return { id, x: place.x, y: place.y };
+        }
+    }""")
+    page.mouse.move(where["x"], where["y"])
+    tip = page.locator(".tip")
+    tip.get_by_text(f"row {where['id']}").wait_for()
+    value = read_catalog("sample").table["v_max"].to_numpy()[where["id"]]
+    expect(tip).to_contain_text(f"{value:.5g}")
+
+
 def test_the_point_of_view_is_the_same_on_every_page_and_in_a_link_for_somebody_else(page: Any, chromium: Any) -> None:
     page.get_by_role("button", name="Orthographic view").click()
     page.get_by_role("button", name="Look along x").click()
