@@ -34,6 +34,8 @@ SAMPLE_TASK: dict[str, Any] = {
     "graph": {"method": "radius", "radius": 3.0},
 }
 
+NO_FEATURES = "none"  # as the value of --features: objects are told apart by where they are, and by nothing else
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -94,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("train", parents=[reading, linking, output], help="train a model and its baselines")
     command.set_defaults(command=_train)
     command.add_argument("--target", metavar="COL", help="the column or expression to predict; the sample has its own")
-    command.add_argument("--features", metavar="A,B", help="columns or expressions to predict it from")
+    command.add_argument("--features", metavar="A,B", help="what to predict it from; none: positions only")
     command.add_argument(
         "--task", choices=get_args(Task), help="what is predicted: numbers or classes of nodes, pairs, whole graphs"
     )
@@ -252,7 +254,7 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
         aggregate=options.aggregate,
         seeds=options.seeds,
         baselines=_names(options.baselines),
-        features=tuple(split_list(options.features)) if options.features is not None else None,
+        features=() if options.features == NO_FEATURES else _names(options.features),
         folds=options.folds,
         split=options.split or ("group" if options.group else None),
         group=options.group,
@@ -267,7 +269,7 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
         fields = {name: value for name, value in fields.items() if name != "baselines" or options.baselines is not None}
         fields = {name: value for name, value in fields.items() if name != "target" or options.target is not None}
     for name in ("label" if pairs else "target", "features"):
-        if not fields.get(name):
+        if not fields.get(name) and (name, options.features) != ("features", NO_FEATURES):
             raise InputError(f"Training needs --{name}; `python -m gnnlib catalog {options.path}` lists the columns.")
     return build(
         RunSpec,

@@ -122,6 +122,11 @@ def test_the_sample_and_a_preset_say_what_to_train_and_options_go_before_them(ca
     assert set(pd.read_parquet(told["out_of_fold"])["fold"]) == {0, 1}
 
 
+def test_a_model_can_be_trained_on_positions_only(csv, capsys):
+    told = answer(capsys, "train", csv, *TRAIN, "--features", "none", "--epochs", "1")
+    assert load_run(told["run"]).spec.features == ()
+
+
 def test_tables_are_printed_for_people(csv, capsys):
     for arguments in (["catalog", csv], ["graph", csv, "--radius", "4"], ["runs"]):
         assert main([str(argument) for argument in arguments]) == 0

@@ -32,11 +32,11 @@ LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffe
 class TrainingData:
     """A specification made concrete.
 
-    catalog: the rows that are used. features: [N, F] float64. target: the truth of R examples, float64 [R], or [R, T]
-    for several targets; classes as their numbers. Examples are nodes, pairs or graphs, as the task says. graph: over
-    all used rows. folds: masks over the same rows. buffer: in the catalog's length unit; steps: the same along the
-    edges, for graphs whose edges have no longest length. central: [N] bool or None. dropped: expression -> rows left
-    out because its value was not finite. warnings: sentences for the reader.
+    catalog: the rows that are used. features: [N, F] float64, a column of ones where none are named. target: the truth
+    of R examples, float64 [R], or [R, T] for several targets; classes as their numbers. Examples are nodes, pairs or
+    graphs, as the task says. graph: over all used rows. folds: masks over the same rows. buffer: in the catalog's
+    length unit; steps: the same along the edges, for graphs whose edges have no longest length. central: [N] bool or
+    None. dropped: expression -> rows left out because its value was not finite. warnings: sentences for the reader.
 
     classes: their names, the number of one being its place. pairs: a graph whose edges are the P pairs, each once.
     graph_of: [N] number of the graph that each row belongs to; graph_ids: [G] what `RunSpec.graph_by` calls it.
@@ -156,7 +156,7 @@ def prepare(spec: RunSpec) -> TrainingData:
     data = TrainingData(
         spec=spec,
         catalog=catalog,
-        features=np.column_stack([columns[name][usable] for name in spec.features]),
+        features=np.column_stack([columns[name][usable] for name in spec.features] or [np.ones(n_used)]),
         target=target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target,
         graph=graph,
         folds=folds,

@@ -17,16 +17,16 @@ class RunSpec(BaseModel):
     """Catalog + graph + model + task + folds + optimisation. Written as spec.json into the run.
 
     task: what is predicted: a number or a class of each node, whether a pair of nodes belongs together, or a number of
-    each graph. target, features: column names or expressions (`log10(SubhaloMassType_dm)`); a class may be text.
-    more_targets: further numbers of each node, predicted beside the first. label: of pairs (edge task), a column that
-    is equal at both ends of a pair that belongs together (a group's id), or the path of a file of pairs with a column
-    of labels. graph_by: the column whose values divide the rows into graphs (graph task); aggregate: how the target of
-    the members becomes that of the graph, "same" where it is the same for all of them. seeds: members of the ensemble
-    that each fold trains, from `seed` on. split: "slabs", "blocks" (spatial), "group" (blocks of whole groups of the
-    column `group`), "random" (leaks, for comparison only). buffer: in the catalog's length unit, None = what `depth`
-    layers reach (linking length x depth, else so many steps along the edges), 0 for a random split. batch_size:
-    training rows in a step, at most. central: optional column that is true for centrals. device:
-    "auto", "cpu", "cuda", "mps".
+    each graph. target, features: column names or expressions (`log10(SubhaloMassType_dm)`); a class may be text, and
+    without features objects are told apart by their edges alone. more_targets: further numbers of each node, predicted
+    beside the first. label: of pairs (edge task), a column that is equal at both ends of a pair that belongs together
+    (a group's id), or the path of a file of pairs with a column of labels. graph_by: the column whose values divide the
+    rows into graphs (graph task); aggregate: how the target of the members becomes that of the graph, "same" where it
+    is the same for all of them. seeds: members of the ensemble that each fold trains, from `seed` on. split: "slabs",
+    "blocks" (spatial), "group" (blocks of whole groups of the column `group`), "random" (leaks, for comparison only).
+    buffer: in the catalog's length unit, None = what `depth` layers reach (linking length x depth, else so many steps
+    along the edges), 0 for a random split. batch_size: training rows in a step, at most. central: optional column that
+    is true for centrals. device: "auto", "cpu", "cuda", "mps".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,7 +40,7 @@ class RunSpec(BaseModel):
     label: str | None = None
     graph_by: str | None = None
     aggregate: Literal["same", "sum", "mean", "max"] = "same"
-    features: tuple[str, ...] = Field(min_length=1)
+    features: tuple[str, ...] = ()
     name: str = ""
     preset: str | None = None
     split: Literal["slabs", "blocks", "group", "random"] = "slabs"
