@@ -82,13 +82,13 @@ def view(rows: Catalog) -> None:
         selected_object(rows, shown.degrees)
     with files:
         graph_downloads(int(shown.figures["edges"]), lambda: _session.graph(rows.spec, spec))
-    diagnostics(rows, shown)
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Slice", anchor=False)
         linked_slice(rows)
     with right:
         surroundings(rows, spec)
+    diagnostics(rows, shown)
     _session.settle()
 
 
