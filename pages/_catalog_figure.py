@@ -104,6 +104,7 @@ def _space(spec: CatalogSpec) -> None:
         camera="main",
         view=_session.view(),
         on_view=_session.show_view,
+        on_select=_session.select,
     )
     _session.select(state.selected)
     _session.settle()

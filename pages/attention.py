@@ -133,6 +133,7 @@ def canvas(run: Run, which: str, relative: bool) -> None:
         camera="main",
         view=_session.view(),
         on_view=_session.show_view,
+        on_select=_session.select,
     )
     _session.select(state.selected)
     if scene.caption:

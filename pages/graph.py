@@ -209,6 +209,7 @@ def draw(rows: Catalog, spec: GraphSpec, look: Look, files: Any) -> GraphSpec:
         camera="main",
         view=_session.view(),
         on_view=_session.show_view,
+        on_select=_session.select,
     )
     if state.radius and abs(state.radius - (spec.radius or 0)) > 1e-9:
         spec = spec.model_copy(update={"radius": float(f"{state.radius:.4g}")})

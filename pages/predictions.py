@@ -84,6 +84,7 @@ def residual_map(run: Run, rows: Catalog) -> None:
         camera="main",
         view=_session.view(),
         on_view=_session.show_view,
+        on_select=_session.select,
     )
     _session.select(state.selected)
     if scene.caption:

@@ -69,6 +69,7 @@ def graph_canvas(
     camera: str | None = None,
     view: str | None = None,
     on_view: Callable[[str], None] | None = None,
+    on_select: Callable[[tuple[str, ...]], None] | None = None,
 ) -> CanvasState:
     """Draw `scene` and return what is selected.
 
@@ -80,6 +81,8 @@ def graph_canvas(
     share the point of view across pages (default: the key). view: the point of view to begin with, as such a text; what
     the browser remembers of this page visit comes first. on_view: called with the text when a person has moved the
     point of view; it may write session state and the address, but draws nothing: the page does not run again for it.
+    on_select: called with the row ids, as text, when a person has chosen others, before the page runs again: so the
+    choice counts also where that run is cut short, because the person went on to another page.
     """
     memory: dict[str, Any] = st.session_state.setdefault(f"{key}:canvas", {})
     reported = st.session_state.get(key) or {}
@@ -108,7 +111,7 @@ def graph_canvas(
     _component(
         key=key,
         data=data,
-        on_selection_change=_nothing,
+        on_selection_change=partial(_chosen, key, on_select),
         on_radius_change=_nothing,
         on_attention_change=_nothing,
         on_view_change=partial(_moved, key, on_view),
@@ -119,6 +122,14 @@ def graph_canvas(
     if reported.get("plotly"):
         st.plotly_chart(plotly_figure(scene, radius=radius or edge_threshold), key=f"{key}:plotly")
     return CanvasState(tuple(int(text) if numeric else text for text in selected), radius, attention, seen)
+
+
+def _chosen(key: str, on_select: Callable[[tuple[str, ...]], None] | None) -> None:
+    """Another selection was reported; one from before the page imposed its own no longer counts."""
+    told = (st.session_state.get(key) or {}).get("selection")
+    known = (st.session_state.get(f"{key}:canvas") or {}).get("selection")
+    if on_select and told and known and told["revision"] == known["revision"]:
+        on_select(tuple(map(str, told["value"])))
 
 
 def _moved(key: str, on_view: Callable[[str], None] | None) -> None:
