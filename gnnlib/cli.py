@@ -190,6 +190,8 @@ def _train(options: argparse.Namespace) -> None:
         "seconds": results["seconds"],
         "warnings": results["warnings"],
     }
+    shown = ("coverage", "more_targets", "classes", "confusion", "pairs", "graphs")
+    summary |= {name: results[name] for name in shown if name in results}
     if options.json:
         return _print_json(summary)
     models = {results["model"]: results["metrics"], **results["baselines"]}
@@ -200,6 +202,9 @@ def _train(options: argparse.Namespace) -> None:
     ]
     print(f"Run {run.id}: {results['target']}, mean ± deviation over {len(results['folds'])} folds")
     _print_table(["", *names], rows)
+    if "coverage" in results:
+        covered = ", ".join(f"{share:.1%} (of {float(level):.0%})" for level, share in results["coverage"].items())
+        print(f"True values inside the predicted interval: {covered}")
     print(f"Out-of-fold predictions: {summary['out_of_fold']}")
 
 

@@ -101,6 +101,8 @@ def prepare(spec: RunSpec) -> TrainingData:
             raise InputError(f"{left_out}, which leaves {n_used} of the {needed} rows needed; fill or cut the column.")
         warnings.append(f"{left_out} and are left out.")
     for name, values in columns.items():
+        if divided is not None and name == spec.target:
+            continue  # it is that of the graphs that has to differ
         used = values[usable]
         if np.ptp(used) <= 1e-12 * np.abs(used).max():
             what = "target" if name in spec.targets else "feature"
