@@ -194,14 +194,15 @@ def _train(options: argparse.Namespace) -> None:
     summary |= {name: results[name] for name in shown if name in results}
     if options.json:
         return _print_json(summary)
-    models = {results["model"]: results["metrics"], **results["baselines"]}
-    names = list(results["metrics"])
-    rows = [
-        [model, *(f"{_short(metrics[name]['mean'])} ± {_short(metrics[name]['std'])}" for name in names)]
-        for model, metrics in models.items()
-    ]
     print(f"Run {run.id}: {results['target']}, mean ± deviation over {len(results['folds'])} folds")
-    _print_table(["", *names], rows)
+    for target, scored in {"": results, **results.get("more_targets", {})}.items():
+        models = {results["model"]: scored["metrics"], **scored["baselines"]}
+        names = list(scored["metrics"])
+        rows = [
+            [model, *(f"{_short(metrics[name]['mean'])} ± {_short(metrics[name]['std'])}" for name in names)]
+            for model, metrics in models.items()
+        ]
+        _print_table([target, *names], rows)
     if "coverage" in results:
         covered = ", ".join(f"{share:.1%} (of {float(level):.0%})" for level, share in results["coverage"].items())
         print(f"True values inside the predicted interval: {covered}")
