@@ -27,7 +27,14 @@ METRICS = {
     "rho": ("ρ", 1.0, "{:.3f}", "Pearson correlation of prediction and truth"),
     "bias": ("Bias [10⁻³]", 1e3, "{:+.1f}", "Mean residual, prediction minus truth, in thousandths (10⁻³ dex)"),
     "f_outlier": ("Outliers [%]", 1.0, "{:.2f}", "Rows with a residual beyond 3 NMAD"),
+    "accuracy": ("Accuracy", 1.0, "{:.3f}", "Share of objects whose most probable class is the true one"),
+    "balanced_accuracy": ("Balanced accuracy", 1.0, "{:.3f}", "The mean of the accuracies of the classes"),
+    "average_precision": ("Average precision", 1.0, "{:.3f}", "Area under precision against recall; 1 is perfect"),
+    "roc_auc": ("ROC AUC", 1.0, "{:.3f}", "Chance that a pair that belongs together ranks above one that does not"),
+    "log_loss": ("Log loss", 1.0, "{:.3f}", "Mean of -ln of the probability of what is true; 0 is perfect"),
 }
+# the metric that is drawn in a chart, of tasks that have no RMSE
+COMPARED = {"node_classification": "log_loss", "edge_classification": "average_precision"}
 KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
 
 
@@ -42,6 +49,8 @@ def _outcome(run_id: str, moment: float) -> tuple[Catalog, Graph, pd.DataFrame]:
     from gnnlib.graph.build import build_graph
 
     run = _session.load_run(run_id)
+    if sentence := of_another_task(run):
+        raise InputError(sentence)
     spec, predictions = run.spec, run.predictions
     rows = _session.catalog(spec.catalog)
     used = rows.take(np.isin(rows.row_ids, predictions["row_id"].to_numpy()))
@@ -73,8 +82,30 @@ def shown_metric(name: str, value: float | None) -> str:
 def score_strip(metrics: Mapping[str, Mapping[str, float | None]]) -> list[tuple[str, str, str | None]]:
     """Figures for `metric_strip`: the mean over the folds."""
     return [
-        (label, shown_metric(name, metrics[name]["mean"]), meaning) for name, (label, _, _, meaning) in METRICS.items()
+        (label, shown_metric(name, metrics[name]["mean"]), meaning)
+        for name, (label, _, _, meaning) in METRICS.items()
+        if name in metrics
     ]
+
+
+def compared(run: Run) -> str:
+    """The metric by which the run's model and its baselines are drawn side by side."""
+    return COMPARED.get(run.spec.task, "rmse")
+
+
+def of_another_task(run: Run) -> str:
+    """A sentence about a run whose examples are no single objects with a number each; "" for all others."""
+    if run.spec.task == "node_regression":
+        return ""
+    what = {
+        "node_classification": "classes of objects",
+        "edge_classification": "whether pairs of objects belong together",
+        "graph_regression": "a number of each group of objects",
+    }[run.spec.task]
+    return (
+        f"This run predicts {what} ({run.spec.predicted}), which this page cannot draw yet: its scores are below, and "
+        f"every prediction is in {run.folder / 'predictions.parquet'}."
+    )
 
 
 def score_table(results: Mapping[str, Any], model: str, kind: str = "all") -> pd.DataFrame:

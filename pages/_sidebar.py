@@ -201,7 +201,7 @@ def run_title(run: Run) -> str:
     if status.state == "damaged":
         return run.id
     spec = run.spec
-    return spec.name or f"{spec.model.name.replace('_', ' ')} for {spec.target}"
+    return spec.name or f"{spec.model.name.replace('_', ' ')} for {spec.predicted}"
 
 
 def run_label(run: Run) -> str:

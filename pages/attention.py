@@ -45,6 +45,10 @@ def main() -> None:
         "Attention",
         f"How much each object of **{plain(run_title(run))}** listened to each neighbour; the weights sum to 1.",
     )
+    if sentence := _results.of_another_task(run):
+        st.info(plain(sentence))
+        downloads("Attention of every edge", f"attention_{run.id}", lambda: _results.attention(run))
+        return
     with _session.explained():
         rows, graph, _ = _results.outcome(run)
     picture, controls = st.columns([7, 2], gap="medium")

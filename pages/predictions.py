@@ -33,6 +33,11 @@ def main() -> None:
         next_step("train.py", "Train a model", ":material/model_training:")
         return
     heading("Predictions", f"Of **{plain(run_title(run))}**: every object was predicted by a model that never saw it.")
+    if sentence := _results.of_another_task(run):
+        st.info(plain(sentence))
+        metric_strip(_results.score_strip(run.results["metrics"]))
+        comparison(run)
+        return
     with _session.explained():
         rows, graph, predictions = _results.outcome(run)
         results = run.results
@@ -155,7 +160,11 @@ def mass_colour(rows: Catalog) -> tuple[np.ndarray | None, str]:
 def comparison(run: Run) -> None:
     """The model beside the baselines on identical folds."""
     results = run.results
-    st.subheader("Against the baselines", anchor=False, help="Same folds, same features, no neighbours.")
+    st.subheader(
+        "Against the baselines",
+        anchor=False,
+        help="Same folds. Without messages: those with neighbours see features of them made by hand.",
+    )
     kinds = [kind for kind in _results.KINDS if kind in results["by_kind"]]
     kind = kinds[0]
     if len(kinds) > 1:
@@ -169,13 +178,14 @@ def comparison(run: Run) -> None:
             label_visibility="collapsed",
         )
     table, chart = st.columns([3, 2], gap="medium", vertical_alignment="center")
-    name = _results.model_label(run)
+    name, metric = _results.model_label(run), _results.compared(run)
+    label = _results.METRICS[metric][0]
     with table:
         st.dataframe(_results.score_table(results, name, kind), hide_index=True)
         st.caption(f"Mean ± standard deviation over {run.spec.folds} folds ({run.spec.split}).")
     with chart:
         st.plotly_chart(
-            charts.model_comparison(_results.scores(results, name, "rmse", kind), "RMSE", name), key="rmse_comparison"
+            charts.model_comparison(_results.scores(results, name, metric, kind), label, name), key="rmse_comparison"
         )
 
 

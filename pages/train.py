@@ -12,7 +12,7 @@ import streamlit as st
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.models.spec import Aggregation, ModelSpec
-from gnnlib.training.baselines import BASELINES
+from gnnlib.training.baselines import BASELINES, usable
 from gnnlib.training.presets import PRESETS
 from gnnlib.training.run import ACTIVE, Run, create_run, list_runs, runs_directory
 from gnnlib.training.spec import RunSpec
@@ -197,7 +197,7 @@ def architecture(model: str, preset: str, chosen: dict[str, Any]) -> tuple[dict[
     }
     wanted = st.pills(
         "Baselines",
-        list(BASELINES),
+        [name for name in BASELINES if usable(name, "node_regression")],
         selection_mode="multi",
         default=list(fallback["baselines"]),
         format_func=lambda name: BASELINES[name].label,
@@ -356,9 +356,10 @@ def scores_of(run: Run) -> None:
     if not results["complete"]:
         st.caption(f"Scores after {len(results['folds'])} of {run.spec.folds} folds")
     metric_strip(_results.score_strip(results["metrics"])[:4], border=False)
+    metric = _results.compared(run)
     chart = charts.model_comparison(
-        _results.scores(results, _results.model_label(run), "rmse"),
-        f"RMSE of {results['target']}",
+        _results.scores(results, _results.model_label(run), metric),
+        f"{_results.METRICS[metric][0]} of {results['target']}",
         _results.model_label(run),
     )
     st.plotly_chart(chart, key="comparison")
@@ -435,7 +436,7 @@ def row_of(run: Run) -> dict[str, Any]:
     metrics = run.results.get("metrics", {}) if status.state == "finished" else {}
     return row | {
         "model": spec.model.name.replace("_", " "),
-        "target": spec.target,
+        "target": spec.predicted,
         "graph": graph_label(spec.graph, run.results.get("length_unit", "")),
         "R²": metrics.get("r2", {}).get("mean"),
         "RMSE": metrics.get("rmse", {}).get("mean"),

@@ -281,6 +281,31 @@ def test_a_finished_run_is_shown_with_its_object_and_its_attention(session: Sess
     assert any(header.value == "Edges of row 7" for header in app.subheader)
 
 
+@pytest.mark.parametrize(
+    ("task", "label"),
+    [
+        ({"task": "node_classification", "target": "halo_mass > 1e12"}, "Accuracy"),
+        ({"task": "edge_classification", "label": "halo_mass > 1e12"}, "ROC AUC"),
+        ({"more_targets": ["halo_mass * 2"], "target": "log10(stellar_mass)"}, "RMSE"),
+    ],
+)
+def test_runs_of_every_task_can_be_opened_on_every_page(
+    session: Session, finished: Run, task: dict, label: str
+) -> None:
+    from gnnlib.training.worker import train
+
+    spec = finished.spec.model_dump(exclude={"baselines", "target"}) | {"epochs": 1}
+    run = train(RunSpec.model_validate(spec | task))
+    app = session("predictions", run=run.id)
+    fine(app)
+    assert figure(app, label)
+    if run.spec.task != "node_regression":
+        assert "cannot draw yet" in said(app)
+    for page in ("attention", "train"):
+        app.switch_page(f"{page}.py").run()
+        fine(app)
+
+
 def test_a_run_of_a_catalog_that_has_changed_since_is_not_mixed_with_it(
     session: Session, finished: Run, small_catalog: Path
 ) -> None:
