@@ -93,7 +93,7 @@ class Honesty:
 def worth(replay: Replay) -> Worth:
     """The errors of a run's models with edges, without, and of the mean of the training rows."""
     rows = np.flatnonzero(replay.fold_of >= 0)
-    truth = replay.data.target[rows]
+    truth = replay.data.first_target[rows]
     with_edges, without, mean = replay.prediction[rows], np.empty(len(rows)), np.empty(len(rows))
     for fold, at, nodes in replay.by_fold(rows):
         without[at] = fold.without_edges()[nodes]

@@ -346,7 +346,7 @@ def _fold_of(run: Run, data: TrainingData, predictions: pd.DataFrame) -> np.ndar
     fold_of = known["fold"].fillna(-1).to_numpy().astype(np.int64)
     there = fold_of >= 0
     same = there.sum() == len(predictions) and np.allclose(
-        known["truth"][there], data.target[there], rtol=1e-4, atol=1e-6
+        known["truth"][there], data.first_target[there], rtol=1e-4, atol=1e-6
     )
     for number in np.unique(fold_of[there]) if same else ():
         same &= np.array_equal(data.folds[number].test, fold_of == number)
@@ -360,7 +360,7 @@ def _fold(run: Run, data: TrainingData, number: int, stored: dict[str, Tensor]) 
     state = {name.removeprefix(start): value for name, value in stored.items() if name.startswith(start)}
     scaling = {name: state.pop(name) for name in list(state) if name.startswith("scalers.")}
     scalers = Scalers.from_state({name.removeprefix("scalers."): value for name, value in scaling.items()})
-    model = build_model(run.spec.model, data.features.shape[1], scalers.n_edge_features)
+    model = build_model(run.spec.model, data.features.shape[1], scalers.n_edge_features, len(run.spec.targets))
     model.load_state_dict(state)
     model.eval().requires_grad_(False)
     return FoldReplay.build(number, model, scalers, data)

@@ -60,6 +60,11 @@ class TrainingData:
     graph_ids: np.ndarray | None = None
     baselines: tuple[str, ...] = ()
 
+    @property
+    def first_target(self) -> np.ndarray:
+        """[R]: of several targets the first."""
+        return self.target if self.target.ndim == 1 else self.target[:, 0]
+
     def examples(self, part: np.ndarray) -> np.ndarray:
         """[R] bool: the examples that lie in `part` [N] with all of their nodes."""
         if self.pairs is not None:

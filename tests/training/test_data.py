@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
@@ -214,3 +216,45 @@ def test_no_guise_of_a_place_is_a_feature(tmp_path):
     for feature in ("z", "los_velocity"):
         with pytest.raises(InputError, match=f"'{feature}' is a position"):
             prepare(run_spec(path, catalog=seen, features=("mass", feature)))
+
+
+def test_a_buffer_narrower_than_the_model_reaches_is_warned_of_in_words(halos):
+    for buffer, depth, warned in ((None, 1, False), (4.0, 1, False), (3.9, 1, True), (4.0, 2, True), (0.0, 1, True)):
+        data = prepare(run_spec(halos, buffer=buffer, graph=GraphSpec(radius=4.0), model=ModelSpec(depth=depth)))
+        told = [warning for warning in data.warnings if "is narrower than linking length x depth" in warning]
+        assert len(told) == warned
+        assert not warned or f"{buffer:.4g}" in told[0]
+
+
+def test_a_random_split_is_said_to_leak_and_no_other_is(halos):
+    for split in ("random", "slabs", "blocks"):
+        warnings = prepare(run_spec(halos, split=split, buffer=4.0)).warnings
+        assert any("random split leaks" in warning for warning in warnings) == (split == "random")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 1000),
+    split=st.sampled_from(("slabs", "blocks", "group", "random")),
+    buffer=st.sampled_from((None, 0.0, 0.5, 2.0)),
+    depth=st.integers(1, 2),
+    k=st.sampled_from((None, 2)),
+)
+def test_whatever_the_buffer_no_edge_joins_test_and_training_rows(halos, seed, split, buffer, depth, k):
+    """In the graph that a model learns on there is no test row, in the one it is tested on nothing it learned from."""
+    graph = GraphSpec(radius=3.0) if k is None else GraphSpec(method="knn", k=k)
+    spec = run_spec(halos, split=split, group="cluster", buffer=buffer, graph=graph, seed=seed, folds=2)
+    try:
+        data = prepare(spec.model_copy(update={"model": ModelSpec(depth=depth)}))
+    except InputError:  # the buffer left too little
+        return
+    ends = data.graph.edge_index
+    for fold in data.folds:
+        learned = fold.train | fold.validation
+        for part, never in ((fold.training_graph, fold.test), (fold.inference_graph, learned)):
+            rows = np.flatnonzero(part)
+            assert not never[rows[data.graph.subgraph(part).edge_index]].any()
+        within = buffer is None and split != "random"
+        if within and depth == 1:  # then the buffer itself keeps them apart in the whole graph
+            assert not (fold.test[ends[0]] & learned[ends[1]]).any()
+            assert not (fold.test[ends[1]] & learned[ends[0]]).any()

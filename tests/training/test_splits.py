@@ -13,7 +13,7 @@ from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.spec import RunSpec
-from gnnlib.training.splits import Fold, longest_axis, make_folds
+from gnnlib.training.splits import PARTS, Fold, longest_axis, make_folds
 
 SIDE = 10.0
 SPATIAL = ("slabs", "blocks")
@@ -186,3 +186,12 @@ def test_input_that_cannot_be_folded_is_refused_in_a_sentence():
     lopsided = np.array([0] * 150 + [1] * 25 + [2] * 25)
     with pytest.raises(InputError, match="One group is larger than all others together"):
         make_folds(positions, None, run_spec(split="group", folds=2, group="g"), lopsided)
+
+
+def test_the_parts_of_a_fold_are_told_row_by_row_for_drawing():
+    positions, _ = rows(7, 300)
+    for fold in make_folds(positions, None, run_spec(folds=3), buffer=0.3):
+        parts = fold.parts()
+        assert parts.dtype == np.int8 and parts.shape == (300,)
+        for number, name in enumerate(PARTS):
+            np.testing.assert_array_equal(parts == number, getattr(fold, name))
