@@ -23,6 +23,8 @@ MAX_RANGES = 18  # nine rows of cells, each cut in two at most by the periodic f
 SMALLEST_EXTENT = 1e-290  # below it cells per unit length overflow; all points then share a cell
 SAMPLE = 1_000
 BUCKETS_A_POINT = 4
+BLOCK = 512  # edges written at once
+CROWDED = 64  # points of different cells in a bucket, from which on sorting all points is quicker
 
 
 @dataclass(frozen=True)
@@ -59,21 +61,23 @@ def sort_into_cells(
     with np.errstate(over="ignore"):
         shape = np.clip(np.floor(extent / (widths * (1 + ROUNDING_MARGIN))), 1, MAX_CELLS_AN_AXIS)
     scale = np.divide(shape, extent, out=np.zeros(3), where=extent > SMALLEST_EXTENT)
-    cell = np.minimum((positions - low) * scale, shape - 1).astype(np.int64)
-    shape = shape.astype(np.int64)
-    keys = (cell[:, 0] * shape[1] + cell[:, 1]) * shape[2] + cell[:, 2]
-    nodes = np.argsort(keys, kind="stable")
-    keys = keys[nodes]
-    n_cells = math.prod(shape.tolist())
-    shift = max(0, (n_cells // (BUCKETS_A_POINT * len(keys))).bit_length())
-    in_bucket = np.bincount(keys >> shift, minlength=(n_cells >> shift) + 1)  # one more for the key after the last
+    n, n_cells = len(positions), math.prod(shape.astype(np.int64).tolist())
+    by_row = np.empty(n, dtype=np.int64)
+    in_threads(_number, n, positions, low, scale, shape, by_row)
+    shift = max(0, (n_cells // (BUCKETS_A_POINT * n)).bit_length())
+    starts = np.zeros((n_cells >> shift) + 2, dtype=np.int64)  # one more for the key after the last
+    nodes = np.empty(n, dtype=np.int64)
+    if not _sort_by_bucket(by_row, shift, starts, nodes):
+        nodes = np.argsort(by_row, kind="stable")
+    points, keys = np.empty((3, n)), np.empty(n, dtype=np.int64)
+    in_threads(_take, n, positions, by_row, nodes, points, keys)
     return CellList(
-        points=np.ascontiguousarray(positions[nodes].T),
+        points=points,
         nodes=nodes,
         keys=keys,
-        starts=np.concatenate([[0], np.cumsum(in_bucket)]),
+        starts=starts,
         shift=shift,
-        shape=shape,
+        shape=shape.astype(np.int64),
         box=sides,
         bound=squared_bound(radius),
     )
@@ -105,17 +109,49 @@ def count_pairs(cells: CellList) -> np.ndarray:
     return counts
 
 
-def list_pairs(cells: CellList, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Partners:
+    """Who is within the radius of whom, in the order of the cells.
+
+    places: [M] int32, places of partners among the sorted points, those of one point after the other, by length and
+    then by row. kept: [N] int64, how many each point has there. counts: [N] int64, how many there are of each node, in
+    the order of the rows, also of those that were not kept.
+    """
+
+    places: np.ndarray
+    kept: np.ndarray
+    counts: np.ndarray
+
+
+def find_partners(cells: CellList, most: int | None = None) -> Partners:
+    """The partners of every point, its `most` nearest where that is given."""
+    found = np.empty(len(cells.nodes), dtype=np.int64)
+    most = len(found) if most is None else most
+    stretches = in_threads(_find, len(found), *arrays(cells), most, found)
+    counts = np.empty_like(found)
+    counts[cells.nodes] = found
+    places = stretches[0] if len(stretches) == 1 else np.concatenate(stretches)
+    return Partners(places, np.minimum(found, most), counts)
+
+
+def list_pairs(cells: CellList, partners: Partners) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """edge_index [2, M] int64, separations [M, 3], lengths [M], by receiver, then length, then source.
 
-    counts: [N], the edges of each receiver as `count_pairs` says, or fewer: then its shortest ones.
+    Partners are found in the order of the cells, where what is read lies together, and kept in four bytes each; the
+    edges are written in the order of their receivers. Written as they are found, each receiver's would go to four
+    places far from the last ones, which takes longer than finding them.
     """
-    ends = np.cumsum(counts)
-    n_edges = int(ends[-1])
+    n, n_edges = len(cells.nodes), len(partners.places)
+    kept, begins, place = np.empty((3, n), dtype=np.int64)  # of each row
+    kept[cells.nodes], begins[cells.nodes] = partners.kept, np.cumsum(partners.kept) - partners.kept
+    place[cells.nodes] = np.arange(n)
+    starts = np.concatenate([[0], np.cumsum(kept)])
+    points = np.empty((n, 4))  # a point and its row, a whole number below 2^53, side by side
+    points[:, :3], points[:, 3] = cells.points.T, cells.nodes
     edge_index = np.empty((2, n_edges), dtype=np.int64)
     separations, lengths = np.empty((n_edges, 3)), np.empty(n_edges)
-    starts = np.concatenate([[0], ends])
-    in_threads(_fill, len(counts), *arrays(cells), starts, edge_index, separations, lengths)
+    shared = points, cells.box, partners.places, begins, place, starts
+    in_threads(_list, n, *shared, edge_index, separations, lengths)
     return edge_index, separations, lengths
 
 
@@ -188,13 +224,12 @@ def _count(points, nodes, keys, starts, shift, shape, box, bound, counts, step, 
 
 
 @compiled
-def _fill(
-    points, nodes, keys, starts, shift, shape, box, bound, offsets, edge_index, separations, lengths, start, stop
-):
+def _find(points, nodes, keys, starts, shift, shape, box, bound, most, counts, start, stop):
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
     partners, reach = np.empty(64, dtype=np.int64), np.empty(64)
     spare, spare_reach, buckets = np.empty(64, dtype=np.int64), np.empty(64), np.empty(65, dtype=np.int64)
     squares = np.empty(64)
+    places, used = np.empty(max(64, 16 * (stop - start)), dtype=np.int32), 0
     key, n_ranges = -1, 0
     for a in range(start, stop):
         if keys[a] != key:
@@ -217,10 +252,96 @@ def _fill(
         for e in range(found):
             reach[e] = np.sqrt(reach[e])
         sort_by_length(partners, reach, nodes, found, spare, spare_reach, buckets)
-        first = offsets[nodes[a]]
-        for e in range(offsets[nodes[a] + 1] - first):
-            b = partners[e]
-            edge_index[0, first + e], edge_index[1, first + e] = nodes[b], nodes[a]
-            lengths[first + e] = reach[e]
-            for axis in range(3):
-                separations[first + e, axis] = nearest_image(points[axis, b] - points[axis, a], box[axis])
+        counts[a] = found
+        found = min(found, most)
+        if used + found > len(places):
+            longer = np.empty(2 * (used + found), dtype=np.int32)
+            longer[:used] = places[:used]
+            places = longer
+        for e in range(found):
+            places[used + e] = partners[e]
+        used += found
+    return places[:used]
+
+
+@compiled
+def _list(points, box, places, begins, place, starts, edge_index, separations, lengths, start, stop):
+    block = np.empty((3, BLOCK))
+    a, done = start, starts[start]  # receivers and edges fetched so far
+    inside = 0  # edges of the receiver a that were
+    while a < stop:
+        # First fetch what lies all over memory, and nothing else: so the processor waits for many places at once.
+        size = 0
+        while a < stop and size < BLOCK:
+            x, y, z = points[place[a], 0], points[place[a], 1], points[place[a], 2]
+            first, found = begins[a] + inside, starts[a + 1] - starts[a] - inside
+            fits = min(found, BLOCK - size)
+            for e in range(fits):
+                b = places[first + e]
+                block[0, size + e], block[1, size + e] = points[b, 0] - x, points[b, 1] - y
+                block[2, size + e] = points[b, 2] - z
+                edge_index[0, done + size + e], edge_index[1, done + size + e] = np.int64(points[b, 3]), a
+            size += fits
+            if fits < found:
+                inside += fits
+            else:
+                a, inside = a + 1, 0
+        dx, dy, dz, length = block[0, :size], block[1, :size], block[2, :size], lengths[done : done + size]
+        for e in range(size):
+            dx[e] = nearest_image(dx[e], box[0])
+            dy[e] = nearest_image(dy[e], box[1])
+            dz[e] = nearest_image(dz[e], box[2])
+            length[e] = np.sqrt(dx[e] * dx[e] + dy[e] * dy[e] + dz[e] * dz[e])  # as `squared_distance` rounds it
+        for e in range(size):
+            separations[done + e, 0], separations[done + e, 1], separations[done + e, 2] = dx[e], dy[e], dz[e]
+        done += size
+
+
+@compiled
+def _number(positions, low, scale, shape, keys, start, stop):
+    """The cell of each point."""
+    for a in range(start, stop):
+        key = np.int64(0)
+        for axis in range(3):
+            at = np.int64(min((positions[a, axis] - low[axis]) * scale[axis], shape[axis] - 1.0))
+            key = key * np.int64(shape[axis]) + at
+        keys[a] = key
+
+
+@compiled
+def _sort_by_bucket(by_row, shift, starts, nodes):
+    """Fill `starts` with the first point of each bucket and `nodes` with the rows in the order of their keys, then of
+    the rows themselves; returns False, with nothing in order, where a bucket holds too many points for that."""
+    for a in range(len(by_row)):
+        starts[(by_row[a] >> shift) + 1] += 1
+    crowded = False
+    for b in range(len(starts) - 1):
+        crowded |= starts[b + 1] > CROWDED
+        starts[b + 1] += starts[b]
+    if crowded and shift > 0:
+        return False
+    for a in range(len(by_row)):
+        b = by_row[a] >> shift
+        nodes[starts[b]] = a
+        starts[b] += 1
+    for b in range(len(starts) - 1, 0, -1):
+        starts[b] = starts[b - 1]
+    starts[0] = 0
+    if shift > 0:
+        for b in range(len(starts) - 1):
+            for e in range(starts[b] + 1, starts[b + 1]):
+                node, at = nodes[e], e
+                while at > starts[b] and by_row[nodes[at - 1]] > by_row[node]:
+                    nodes[at] = nodes[at - 1]
+                    at -= 1
+                nodes[at] = node
+    return True
+
+
+@compiled
+def _take(positions, by_row, nodes, points, keys, start, stop):
+    for a in range(start, stop):
+        row = nodes[a]
+        keys[a] = by_row[row]
+        for axis in range(3):
+            points[axis, a] = positions[row, axis]

@@ -42,12 +42,14 @@ def _stamp_of_sources() -> str:
 SOURCES = _stamp_of_sources()
 
 
-def in_threads(kernel: Callable[..., Any], n: int, *arguments: Any, serial_below: int | None = None) -> None:
-    """Call `kernel(*arguments, start, stop)` over range(n) in chunks on all cores; chunks must not share outputs."""
+def in_threads(kernel: Callable[..., Any], n: int, *arguments: Any, serial_below: int | None = None) -> list[Any]:
+    """Call `kernel(*arguments, start, stop)` over range(n) in chunks on all cores; chunks must not share outputs.
+
+    Returns what it returned for each chunk, in order.
+    """
     threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # cores this process may use
     if threads == 1 or n < (SERIAL_BELOW if serial_below is None else serial_below):
-        kernel(*arguments, 0, n)
-        return
+        return [kernel(*arguments, 0, n)]
     bounds = np.linspace(0, n, min(threads * CHUNKS_A_THREAD, n) + 1).astype(np.int64).tolist()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda chunk: kernel(*arguments, *chunk), pairwise(bounds)))
+        return list(pool.map(lambda chunk: kernel(*arguments, *chunk), pairwise(bounds)))

@@ -7,6 +7,8 @@ import numpy as np
 from gnnlib.graph.compiled import compiled, in_threads
 from gnnlib.graph.space import periodic_sides
 
+FEW = 48  # edges of a receiver, up to which counting is the quickest way to put them in order
+
 
 def measure(
     positions: np.ndarray, box: np.ndarray | None, sources: np.ndarray, receivers: np.ndarray
@@ -84,7 +86,8 @@ def nearest_image(separation, side):
 def sort_by_length(partners, lengths, nodes, found, spare, spare_lengths, starts):
     """The first `found` partners by length, then by node; the last three arrays are room to work in, one longer.
 
-    A bucket sort: about as many buckets of equal squared length as edges, so that almost nothing is left to move in the
+    Few are put in their places by counting how many are shorter, which the processor does for several at once. More by
+    a bucket sort: about as many buckets of equal squared length as edges, so that almost nothing is left to move in the
     insertion sort that follows. Where lengths crowd, so that too much is, a Shell sort does the rest.
     """
     longest = 0.0
@@ -92,6 +95,22 @@ def sort_by_length(partners, lengths, nodes, found, spare, spare_lengths, starts
         longest = max(longest, lengths[e])
     if found < 2 or not longest > 0.0:
         _shell_sort(partners, lengths, nodes, found)
+        return
+    if found <= FEW:
+        all_lengths, ranked = lengths[:found], 0
+        for e in range(found):
+            length, shorter = all_lengths[e], 0
+            for other in all_lengths:
+                shorter += other < length
+            starts[e] = shorter
+            ranked += shorter
+        if 2 * ranked == found * (found - 1):  # no two are equal
+            for e in range(found):
+                spare[starts[e]], spare_lengths[starts[e]] = partners[e], lengths[e]
+            for e in range(found):
+                partners[e], lengths[e] = spare[e], spare_lengths[e]
+        else:
+            _shell_sort(partners, lengths, nodes, found)
         return
     scale = np.sqrt(found - 1) / longest
     for bucket in range(found + 1):

@@ -51,22 +51,24 @@ def inside_box(positions: np.ndarray, box: np.ndarray | None) -> np.ndarray:
     positions = np.ascontiguousarray(positions, dtype=np.float64)
     if len(positions) == 0:
         raise InputError("The catalog has no rows, so there is nothing to join; loosen the cut or choose another one.")
-    bad = int(np.sum(~(np.abs(positions) < INFINITE).all(axis=1)))  # NaN is not below anything
-    if bad:
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    if not np.all((np.abs(low) < INFINITE) & (np.abs(high) < INFINITE)):  # NaN is not below anything
+        bad = int(np.sum(~(np.abs(positions) < INFINITE).all(axis=1)))
         raise InputError(
             f"{bad} of {len(positions)} rows have a missing or infinite position; cut these rows before joining."
         )
     if box is None:
         return positions
-    spread, sides = np.ptp(positions, axis=0), periodic_sides(box)
+    spread, sides = high - low, periodic_sides(box)
     widest = int(np.argmax(spread / sides))
     if spread[widest] > sides[widest] * (1 + BOX_TOLERANCE):
         raise InputError(
             f"Positions span {spread[widest]:.6g} along axis {'xyz'[widest]}, more than the box side "
             f"{box[widest]:.6g}; correct the box or its unit, or switch periodic off."
         )
-    wrapped = positions.copy()
-    for axis in np.flatnonzero(box):
+    outside = np.flatnonzero((box > 0) & ((low < 0) | (high >= box)))
+    wrapped = positions.copy() if len(outside) else positions
+    for axis in outside:
         along = np.mod(positions[:, axis], box[axis])
         # mod of a tiny negative number rounds up to the side itself
         wrapped[:, axis] = np.where(along < box[axis], along, 0.0)

@@ -13,6 +13,7 @@ from gnnlib.graph.edges import MAX_EDGES, Neighbors, Points, check_size, turn
 from gnnlib.graph.graph import GraphSpec
 from gnnlib.graph.space import check_radius
 
+SURE = 0.25  # a graph estimated to have less than this share of the most edges has not too many
 LARGE = 300_000  # points from which moving them to a graphics processor and the edges back should pay
 
 
@@ -27,14 +28,18 @@ def find(points: Points, spec: GraphSpec) -> Neighbors:
     estimate = cells.estimate_pairs(cell_list)
     if spec.cap is None and estimate > 4 * MAX_EDGES:  # counting itself would take long
         check_size(estimate, cause, estimated=True)
-    counts = cells.count_pairs(cell_list)
+    on_gpu = spec.cap is None and len(points.positions) >= LARGE and _has_gpu()
+    if spec.cap is None and (on_gpu or estimate > SURE * MAX_EDGES):
+        check_size(int(cells.count_pairs(cell_list).sum()), cause)
+    if on_gpu and (found := _on_gpu(points, radius)):
+        return found
+    partners = cells.find_partners(cell_list, spec.cap)
+    check_size(len(partners.places), cause if spec.cap is None else f"{cause} and the cap {spec.cap}")
+    found = Neighbors(*cells.list_pairs(cell_list, partners))
     if spec.cap is None:
-        check_size(int(counts.sum()), cause)
-        found = _on_gpu(points, radius) if len(counts) >= LARGE else None
-        return found or Neighbors(*cells.list_pairs(cell_list, counts))
-    kept = np.minimum(counts, spec.cap)
-    check_size(int(kept.sum()), f"{cause} and the cap {spec.cap}")
-    found = turn(Neighbors(*cells.list_pairs(cell_list, kept)), len(counts), spec.direction)
+        return found
+    counts = partners.counts
+    found = turn(found, len(counts), spec.direction)
     lost = counts - np.bincount(found.edge_index[1], minlength=len(counts))
     return replace(found, truncated=True, notes=(removed(spec.cap, lost, counts),)) if lost.any() else found
 
@@ -45,12 +50,16 @@ def removed(cap: int, lost: np.ndarray, counts: np.ndarray) -> str:
     return f"The cap of {cap} neighbours removed {_percent(share)} of the edges, at {_percent(nodes)} of the nodes."
 
 
-def _on_gpu(points: Points, radius: float) -> Neighbors | None:
-    """The edges from a graphics processor, or None where there is none or they do not fit in its memory."""
+def _has_gpu() -> bool:
     import torch
 
-    if not torch.cuda.is_available():
-        return None
+    return torch.cuda.is_available()
+
+
+def _on_gpu(points: Points, radius: float) -> Neighbors | None:
+    """The edges from a graphics processor, or None where they do not fit in its memory."""
+    import torch
+
     from gnnlib.graph.torch_cells import radius_edges
 
     try:
