@@ -1,4 +1,4 @@
-"""python -m gnnlib catalog | fetch | graph | train | runs: the same functions as the pages, for scripts and clusters.
+"""python -m gnnlib catalog | fetch | graph | train | predict | runs: the pages' functions, for scripts and clusters.
 
 Exit status: 0 done, 1 something unexpected, 2 input that cannot be used (one sentence on standard error says why).
 """
@@ -19,6 +19,7 @@ from typing import Any, NoReturn, get_args
 from pydantic import BaseModel
 
 from gnnlib.catalog.sources.command import add_fetch
+from gnnlib.catalog.table import CatalogSpec
 from gnnlib.cli_catalog import add_reading_options, build, catalog_spec, join_values
 from gnnlib.cli_graph import add_linking_options, check_out, graph_spec, split_list, write_graph
 from gnnlib.errors import InputError
@@ -73,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m gnnlib", description="Catalogs to graphs to graph neural networks.")
-    commands = parser.add_subparsers(required=True, metavar="catalog|fetch|graph|train|runs", parser_class=_Parser)
+    commands = parser.add_subparsers(
+        required=True, metavar="catalog|fetch|graph|train|predict|runs", parser_class=_Parser
+    )
 
     output = _Parser(add_help=False)
     output.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -119,8 +122,24 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--buffer", type=float, help="distance between test and training objects")
     command.add_argument("--epochs", type=int)
     command.add_argument("--seed", type=int)
+    command.add_argument("--batch-size", type=int, help="training rows in a step")
+    command.add_argument("--learning-rate", type=float)
+    command.add_argument("--schedule", choices=("one_cycle", "cosine", "step", "constant"), help="of the learning rate")
+    command.add_argument("--patience", type=int, metavar="EPOCHS", help="stop where so many were no better")
+    command.add_argument("--clip", type=float, help="the longest gradient (1)")
+    command.add_argument("--amp", action="store_true", default=None, help="train in bfloat16 where that is safe")
+    command.add_argument("--compile", action="store_true", default=None, help="with torch.compile, where that works")
+    command.add_argument("--memory-gb", type=float, help="what a step may take; default: most of what is free")
+    command.add_argument("--log", choices=("tensorboard", "mlflow"), help="tell the metrics to this as well")
     command.add_argument("--device", choices=("auto", "cpu", "cuda", "mps"))
     command.add_argument("--runs-dir", type=Path, help="where runs are kept (default: $FILAMENT_RUNS or ./runs)")
+
+    command = commands.add_parser("predict", parents=[output], help="a run's networks on another catalog")
+    command.set_defaults(command=_predict)
+    command.add_argument("run", metavar="RUN", help="the id or the folder of a run")
+    add_reading_options(command)
+    command.add_argument("--out", metavar="FILE", type=Path, required=True, help="the Parquet file to write")
+    command.add_argument("--memory-gb", type=float, help="what a part may take (default: at most 1.5)")
 
     command = commands.add_parser("runs", parents=[output], help="list, delete and bring back runs")
     command.set_defaults(command=_runs)
@@ -168,13 +187,17 @@ def _graph(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from gnnlib.training import distributed
     from gnnlib.training.worker import execute, train, was_launched
 
-    if (Path(options.path) / "spec.json").is_file():
-        run = load_run(Path(options.path))
-        execute(run, report=None if was_launched(run) else _say)
-    else:
-        run = train(_run_spec(options), options.runs_dir, _say)
+    with distributed.joined():
+        if (Path(options.path) / "spec.json").is_file():
+            run = load_run(Path(options.path))
+            execute(run, report=None if was_launched(run) else _say, logger=options.log)
+        else:
+            run = train(_run_spec(options), options.runs_dir, _say, options.log)
+        if distributed.rank() > 0:
+            return
     status = run.status
     results = run.results
     if status.state != "finished":
@@ -207,6 +230,33 @@ def _train(options: argparse.Namespace) -> None:
         covered = ", ".join(f"{share:.1%} (of {float(level):.0%})" for level, share in results["coverage"].items())
         print(f"True values inside the predicted interval: {covered}")
     print(f"Out-of-fold predictions: {summary['out_of_fold']}")
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from gnnlib.training.inference import predict_catalog
+
+    run = load_run(options.run)
+    if options.out.suffix != ".parquet":
+        raise InputError(f"Predictions are written as Parquet; name a file that ends in .parquet, not {options.out}.")
+    summary = predict_catalog(run, _like(run.spec.catalog, catalog_spec(options)), options.out, options.memory_gb, _say)
+    if options.json:
+        return _print_json(summary)
+    print(f"{summary['rows']:,} rows by {summary['networks']} networks in {summary['parts']} parts: {summary['out']}")
+    return _print_warnings(summary["warnings"])
+
+
+def _like(trained: CatalogSpec, asked: CatalogSpec) -> CatalogSpec:
+    """The catalog that is asked for, read as the one that was trained on but for what is said of it."""
+    said = {
+        name: value
+        for name, value in asked
+        if value != CatalogSpec.model_fields[name].get_default(call_default_factory=True)
+    }
+    places = {
+        path if path == "sample" else str(Path(path).expanduser().resolve()) for path in (asked.path, trained.path)
+    }
+    other = {"box": None, "periodic": None} if len(places) > 1 else {}
+    return trained.model_copy(update={**other, **said})
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -267,6 +317,14 @@ def _run_spec(options: argparse.Namespace) -> RunSpec:
         buffer=options.buffer,
         epochs=options.epochs,
         seed=options.seed,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        schedule=options.schedule,
+        patience=options.patience,
+        clip=options.clip,
+        amp=options.amp,
+        compile=options.compile,
+        memory_gb=options.memory_gb,
         device=options.device,
     )
     pairs = fields.get("task") == "edge_classification"

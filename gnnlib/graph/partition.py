@@ -55,12 +55,8 @@ def build_parts(catalog: Catalog, spec: GraphSpec, n_parts: int, reach: int) -> 
             f"A graph of the method '{spec.method}' cannot be built in parts, because an edge may depend on objects "
             "anywhere; build it whole, or join by a linking length."
         )
-    box = None if spec.periodic is False else catalog.periodic_box
-    box = check_box(catalog.box if spec.periodic and box is None else box)
-    points = inside_box(catalog.positions(), box)
-    radius = check_radius(spec.radius, None)
-    length = float(np.hypot(radius, spec.along or 0.0)) if spec.method == "cylinder" else radius
-    work = 1 + _degrees(points, radius, box) if spec.method == "radius" else np.ones(len(points))
+    points, box, length = _points(catalog, spec)
+    work = 1 + _degrees(points, length, box) if spec.method == "radius" else np.ones(len(points))
     block = blocks(points, n_parts, work)
     # One step more than the reach: an edge's features look at the neighbours of both its ends. And another where an
     # edge depends on what its source's cap keeps.
@@ -71,6 +67,15 @@ def build_parts(catalog: Catalog, spec: GraphSpec, n_parts: int, reach: int) -> 
         keep = np.zeros(len(points), dtype=bool)
         keep[near] = True
         yield _part(build_graph(catalog.take(keep), spec), near, owned[near], reach)
+
+
+def count_edges(catalog: Catalog, spec: GraphSpec) -> int:
+    """How many edges the graph of `build_parts` has in all, counted without building it.
+
+    A cap is not looked at, and a cylinder counts as the sphere around it, so there may be fewer.
+    """
+    points, box, length = _points(catalog, spec)
+    return int(_degrees(points, length, box).sum())
 
 
 def blocks(positions: np.ndarray, n_blocks: int, work: np.ndarray) -> np.ndarray:
@@ -94,6 +99,15 @@ def blocks(positions: np.ndarray, n_blocks: int, work: np.ndarray) -> np.ndarray
         cut = min(max(cut, low), len(rows) - (count - low))  # no block is left empty
         waiting += [(rows[:cut], first, low), (rows[cut:], first + low, count - low)]
     return block
+
+
+def _points(catalog: Catalog, spec: GraphSpec) -> tuple[np.ndarray, np.ndarray | None, float]:
+    """The places [N, 3] in their box, the box, and how long an edge can be."""
+    box = None if spec.periodic is False else catalog.periodic_box
+    box = check_box(catalog.box if spec.periodic and box is None else box)
+    radius = check_radius(spec.radius, None)
+    length = float(np.hypot(radius, spec.along or 0.0)) if spec.method == "cylinder" else radius
+    return inside_box(catalog.positions(), box), box, length
 
 
 def _degrees(points: np.ndarray, radius: float, box: np.ndarray | None) -> np.ndarray:

@@ -37,26 +37,28 @@ class StepMemory:
 
 
 @lru_cache(maxsize=64)
-def step_memory(spec: ModelSpec, n_features: int, n_edge_features: int) -> StepMemory:
+def step_memory(spec: ModelSpec, n_features: int, n_edge_features: int, training: bool = True) -> StepMemory:
     """The memory of a training step of this model on a whole graph in float32; a batch needs that of its own part.
 
-    n_features: F of x [N, F]; n_edge_features: D of edge_attr [M, D]. Takes a fraction of a second.
+    n_features: F of x [N, F]; n_edge_features: D of edge_attr [M, D]. training False: of a prediction. Takes a fraction
+    of a second.
     """
-    peaks = [_peak(spec, n_features, n_edge_features, nodes, edges) for nodes, edges in SIZES]
+    peaks = [_peak(spec, n_features, n_edge_features, nodes, edges, training) for nodes, edges in SIZES]
     sizes = np.array([[1, nodes, edges] for nodes, edges in SIZES], dtype=np.float64)
     fixed, per_node, per_edge = np.linalg.solve(sizes, np.array(peaks, dtype=np.float64))
     return StepMemory(float(fixed), float(per_node), float(per_edge))
 
 
-def _peak(spec: ModelSpec, n_features: int, n_edge_features: int, n_nodes: int, n_edges: int) -> int:
+def _peak(spec: ModelSpec, n_features: int, n_edge_features: int, n_nodes: int, n_edges: int, training: bool) -> int:
     """Bytes of all tensors alive at once during a step, its inputs and the weights not counted."""
     model = build_model(spec, n_features, n_edge_features)
     x, edge_attr = torch.zeros(n_nodes, n_features), torch.zeros(n_edges, n_edge_features)
     numbers = torch.arange(n_edges)
     edge_index = torch.stack([numbers % n_nodes, numbers * n_nodes // n_edges])
-    with _LiveBytes() as live:
+    with _LiveBytes() as live, torch.set_grad_enabled(training):
         output = model(x, edge_index, edge_attr)
-        (output.mean.sum() + output.log_variance.sum()).backward()
+        if training:
+            (output.mean.sum() + output.log_variance.sum()).backward()
     return live.peak
 
 

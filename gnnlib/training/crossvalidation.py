@@ -6,7 +6,6 @@ edge ever joins the two. Attention is kept for the test rows, by catalog row ids
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import time
@@ -27,14 +26,16 @@ from threadpoolctl import threadpool_limits
 from gnnlib.graph.diagnostics import summarize
 from gnnlib.models.output import Attention
 from gnnlib.models.registry import build_model
-from gnnlib.training import scores
+from gnnlib.training import distributed, scores
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.data import TrainingData
 from gnnlib.training.devices import describe, resolve, training_threads
 from gnnlib.training.ensemble import together
 from gnnlib.training.handmade import HandMade
+from gnnlib.training.inference import Learned, checksum
 from gnnlib.training.loop import Asked, EpochReport, FitResult, FoldData, Prediction, fit, predict, told
 from gnnlib.training.resume import FoldOutcome, Kept
+from gnnlib.training.room import Room
 from gnnlib.training.run import Run, write_json, write_text, written_whole
 from gnnlib.training.scaling import Scalers
 from gnnlib.training.spec import RunSpec
@@ -57,21 +58,33 @@ STATUS_EVERY_S = 0.5
 NETWORK_SHARE = 0.9  # of a fold's progress; the rest is for the baselines
 
 
-def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], should_stop: Callable[[], bool]) -> bool:
+def cross_validate(
+    run: Run,
+    data: TrainingData,
+    log: Callable[[str], None],
+    should_stop: Callable[[], bool],
+    track: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> bool:
     """Train all folds of a run and write its files after each. False where `should_stop` ended it before the last.
 
-    Goes on where an earlier worker of the same run was stopped or killed, to the numbers it would have come to.
+    Goes on where an earlier worker of the same run was stopped or killed, to the numbers it would have come to. track:
+    called with each line of metrics.jsonl. Of several processes that train together only the first writes anything.
     """
     spec = data.spec
     device = resolve(spec.device)
     environment = _environment(data, describe(device))
-    kept = Kept(run, json.dumps([spec.model_dump(mode="json"), environment["catalog"].get("sha256")]))
-    if not kept.continues:
-        for name in OUTPUTS:
-            (run.folder / name).unlink(missing_ok=True)
-    elif run.environment | {"catalog": None} != environment | {"catalog": None}:
-        log("Warning: the run goes on with other versions or another device, so its last digits may differ.")
-    write_json(run.folder / "environment.json", environment)
+    first = distributed.rank() == 0
+    if not first:
+        distributed.together()  # until the first has looked at what is kept
+    kept = Kept(run, json.dumps([spec.model_dump(mode="json"), environment["catalog"].get("sha256")]), first)
+    if first:
+        if not kept.continues:
+            for name in OUTPUTS:
+                (run.folder / name).unlink(missing_ok=True)
+        elif run.environment | {"catalog": None} != environment | {"catalog": None}:
+            log("Warning: the run goes on with other versions or another device, so its last digits may differ.")
+        write_json(run.folder / "environment.json", environment)
+        distributed.together()
     for warning in data.warnings:
         log(f"Warning: {warning}")
     width = f"{data.steps} along the edges" if data.steps else f"{data.buffer:.4g} {data.graph.length_unit}".strip()
@@ -79,8 +92,12 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
         f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds ({spec.split}), "
         f"buffer {width}; {spec.model.name} on {describe(device)}."
     )
-    training = _Training(run, data, device, kept, should_stop)
-    training.keep_metrics()
+    if distributed.size() > 1:
+        log(f"{distributed.size()} processes train together.")
+    training = _Training(run, data, device, kept, log, should_stop, track)
+    if first:
+        Learned.of(data).write(run)
+        training.keep_metrics()
     for number in range(spec.folds):
         if kept.finished(number):
             training.add(kept.fold(number))
@@ -88,11 +105,14 @@ def cross_validate(run: Run, data: TrainingData, log: Callable[[str], None], sho
         else:
             outcome = training.fold(number)
             if outcome is None:
-                training.write_weights()
+                if first:
+                    training.write_weights()
                 return False
-            kept.keep(number, outcome)
+            if first:
+                kept.keep(number, outcome)
             training.add(outcome)
-        training.write()
+        if first:
+            training.write()
         log(f"Fold {number + 1} of {spec.folds}: {scores.headline(spec.task, training.folds[-1]['metrics'])}.")
     return True
 
@@ -101,10 +121,17 @@ class _Training:
     """One cross-validation under way and what the folds have given so far."""
 
     def __init__(
-        self, run: Run, data: TrainingData, device: torch.device, kept: Kept, should_stop: Callable[[], bool]
+        self,
+        run: Run,
+        data: TrainingData,
+        device: torch.device,
+        kept: Kept,
+        log: Callable[[str], None],
+        should_stop: Callable[[], bool],
+        track: Callable[[dict[str, Any]], None],
     ) -> None:
         self.run, self.data, self.spec, self.device = run, data, data.spec, device
-        self.kept, self.should_stop = kept, should_stop
+        self.kept, self.log, self.should_stop, self.track = kept, log, should_stop, track
         self.told = 0.0
         self.folds: list[dict[str, Any]] = []
         self.predictions: list[pd.DataFrame] = []
@@ -142,7 +169,7 @@ class _Training:
         baselines: dict[str, np.ndarray] = {}
         for name in data.baselines:
             values = self.baseline(number, name, made)
-            if values is None or self.should_stop():
+            if values is None or distributed.agreed(self.should_stop(), self.device):
                 return None
             baselines[name] = values
         prediction = together([member.tested for member in members if member.tested])
@@ -171,6 +198,8 @@ class _Training:
             alone = spec.model_copy(update={"model": model})
             fitted = self.fit(number, alone, made.nodes(entry.inputs), name)
             return None if fitted.tested is None else fitted.tested.mean
+        if distributed.rank() > 0:
+            return self.nothing(number)  # the first process fits what is no network
         x, x_test = made(entry.inputs)
         truth = made.truth
         with threadpool_limits(training_threads()):
@@ -183,6 +212,12 @@ class _Training:
         wide = np.zeros((len(x_test), len(data.classes)))
         wide[:, : found.shape[1]] = found
         return wide[:, 1] if data.pairs is not None else wide
+
+    def nothing(self, number: int) -> np.ndarray:
+        """Zeros in the form of what `baseline` gives."""
+        data, count = self.data, int(self.data.examples(self.data.folds[number].test).sum())
+        width = len(data.classes) if self.spec.task == "node_classification" else len(self.spec.targets)
+        return np.zeros(count) if width == 1 else np.zeros((count, width))
 
     def fit(
         self,
@@ -208,12 +243,17 @@ class _Training:
         watched = data.examples(fold.validation)[examples]
         fold_data = FoldData.build(graph, features[0], target, learned, watched, scalers, asked)
         checkpoint = self.kept.training(number, f"{name}{spec.seed}")
-        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint)
+        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint, self.log)
         weights = result.state_dict | {f"scalers.{name}": value for name, value in scalers.state().items()}
-        if result.stopped or self.should_stop():
+        if result.stopped or distributed.agreed(self.should_stop(), self.device):
             return _Fitted(weights, result)
-        prediction = predict(model, data.graph.subgraph(seen), features[1], scalers, self.device, _asked(data, seen))
-        tested = prediction.of(data.examples(fold.test)[data.examples(seen)])
+        tests = data.examples(fold.test)[data.examples(seen)]
+        limit = spec.memory_gb and spec.memory_gb * 1e9
+        room = Room(spec.model, features[1].shape[1], scalers.n_edge_features, self.device, limit, training=False)
+        graph, asked = data.graph.subgraph(seen), _asked(data, seen)
+        if not room.fits(graph.n_nodes, graph.n_edges):
+            self.log(f"The graph of {graph.n_nodes} rows to predict does not fit into memory at once; done in parts.")
+        tested = predict(model, graph, features[1], scalers, self.device, asked, tests, room)
         return _Fitted(weights, result, tested, told(result.watched, scalers, spec.task))
 
     def keep_metrics(self) -> None:
@@ -225,7 +265,10 @@ class _Training:
 
     def tell(self, number: int, member: int, report: EpochReport) -> None:
         """One line of metrics.jsonl, and the status every half second."""
+        if distributed.rank() > 0:
+            return
         line = {"fold": number, "member": member, **asdict(report)}
+        self.track(line)
         with (self.run.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         now = time.perf_counter()
@@ -373,12 +416,13 @@ def _environment(data: TrainingData, device: str) -> dict[str, Any]:
     path = Path(data.spec.catalog.path)
     catalog: dict[str, Any] = {"name": data.catalog.name}
     if path.is_file():
-        with path.open("rb") as file:
-            catalog |= {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+        catalog |= {"sha256": checksum(data.spec.catalog), "bytes": path.stat().st_size}
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "device": device,
+        "threads": training_threads(),
+        "processes": distributed.size(),
         "catalog": catalog | {"provenance": data.catalog.provenance},
     }

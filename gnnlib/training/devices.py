@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from joblib import cpu_count  # of this process: a container's share, where the system counts the machine
@@ -44,6 +46,40 @@ def training_cores() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that a training can still have on the device; None where the system does not tell.
+
+    On the CPU what the machine has to spare, or the container where that has less.
+    """
+    if device.type == "cuda":
+        spare = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of torch's own store
+        return torch.cuda.mem_get_info(device)[0] + spare
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return None
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((group / name).read_text()) for name in ("memory.max", "memory.current"))
+        cached = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())["inactive_file"]
+        return min(free, limit - used + int(cached))
+    except (OSError, ValueError, KeyError):  # no container, or one without a limit ("max")
+        return free
+
+
+def used_memory(device: torch.device) -> int:
+    """Bytes this process had on the device at its peak so far; on the CPU of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def describe(device: torch.device) -> str:

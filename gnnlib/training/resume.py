@@ -38,11 +38,13 @@ class FoldOutcome:
 
 class Kept:
     """The folder `resume` of a run. identity: names all that the numbers depend on; what was kept under another is
-    thrown away. `continues` tells whether anything was found.
+    thrown away. `continues` tells whether anything was found. writes: False in a process that only looks.
     """
 
-    def __init__(self, run: Run, identity: str) -> None:
+    def __init__(self, run: Run, identity: str, writes: bool = True) -> None:
         self.folder = run.folder / KEPT
+        if not writes:
+            return
         mark = self.folder / "identity"
         if not (mark.is_file() and mark.read_text(encoding="utf-8") == identity):
             shutil.rmtree(self.folder, ignore_errors=True)

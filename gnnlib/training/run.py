@@ -29,7 +29,18 @@ from gnnlib.training.spec import RunSpec
 
 # A copy of what `python -m gnnlib train sample --preset demo` leaves, without the lock.
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_run"
-METRIC_COLUMNS = ("fold", "epoch", "epochs", "train_loss", "validation_loss", "learning_rate", "seconds")
+METRIC_COLUMNS = (
+    "fold",
+    "epoch",
+    "epochs",
+    "train_loss",
+    "validation_loss",
+    "learning_rate",
+    "seconds",
+    "rows_per_s",
+    "edges_per_s",
+    "memory",
+)
 KEPT = "resume"  # the folder inside a run of what its worker can go on from
 TRASH = ".trash"  # the folder among the runs where deleted ones are
 ACTIVE = ("queued", "running")

@@ -25,8 +25,11 @@ class RunSpec(BaseModel):
     is the same for all of them. seeds: members of the ensemble that each fold trains, from `seed` on. split: "slabs",
     "blocks" (spatial), "group" (blocks of whole groups of the column `group`), "random" (leaks, for comparison only).
     buffer: in the catalog's length unit, None = what `depth` layers reach (linking length x depth, else so many steps
-    along the edges), 0 for a random split. batch_size: training rows in a step, at most. central: optional column that
-    is true for centrals. device: "auto", "cpu", "cuda", "mps".
+    along the edges), 0 for a random split. batch_size: training rows in a step, at most. schedule: of the learning
+    rate, see `gnnlib.training.schedule`. patience: epochs without a better validation loss after which a training ends;
+    None for never. clip: the longest gradient. amp: training in bfloat16 where that is safe. compile: with
+    torch.compile. memory_gb: what a step may take of memory; None for most of what is free. central: optional column
+    that is true for centrals. device: "auto", "cpu", "cuda", "mps".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +55,12 @@ class RunSpec(BaseModel):
     batch_size: int = Field(512, ge=1)
     learning_rate: float = Field(0.01, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
+    schedule: Literal["one_cycle", "cosine", "step", "constant"] = "one_cycle"
+    patience: int | None = Field(None, ge=1)
+    clip: float = Field(1.0, gt=0)
+    amp: bool = False
+    compile: bool = False
+    memory_gb: float | None = Field(None, gt=0)
     seed: int = 0
     seeds: int = Field(1, ge=1, le=50)
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

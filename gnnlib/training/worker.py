@@ -40,11 +40,14 @@ class Cancelled(Exception):
     """Raised inside a worker that was asked to stop."""
 
 
-def train(spec: RunSpec, runs_dir: Path | None = None, report: Report | None = None) -> Run:
+def train(spec: RunSpec, runs_dir: Path | None = None, report: Report | None = None, logger: str | None = None) -> Run:
     """Check the input, create a run and train it here and now. Raises InputError before anything is written."""
+    from gnnlib.training import distributed
+
     data = check(spec)
-    run = create_run(spec, runs_dir)
-    execute(run, data, report)
+    run = create_run(spec, runs_dir) if distributed.rank() == 0 else None
+    run = Run(Path(distributed.text_of_the_first(str(run.folder) if run else "")))
+    execute(run, data, report, logger)
     return run
 
 
@@ -66,32 +69,43 @@ def check(spec: RunSpec) -> TrainingData:
     return prepare(spec)
 
 
-def execute(run: Run, data: TrainingData | None = None, report: Report | None = None) -> None:
+def execute(
+    run: Run, data: TrainingData | None = None, report: Report | None = None, logger: str | None = None
+) -> None:
     """Train a run in this process and leave its folder finished, cancelled or failed. One that was stopped or killed
     goes on where it was; one that is finished is left as it is.
 
     data: what `check` gave for the run's spec, if it was called already. report: called with each line of the log.
+    logger: a row of `tracking.LOGGERS` that is told of the metrics too. In all but the first of several processes that
+    train together, only helps the first.
     Anything that goes wrong is written to the run and raised again; a cancelled run is not an error.
     """
     import torch
 
+    from gnnlib.training import distributed
     from gnnlib.training.queue import turn
+    from gnnlib.training.tracking import tracked
 
     if run.read_only:
         raise InputError(BUNDLED)
+    if distributed.rank() > 0:
+        return _help(run, data)
     with _held(run), _stop_signals() as stop:
         log = _Log(run, report)
         if run.status.state == "finished":
             log(f"Run {run.id} is finished; to train again, start a new one.")
+            distributed.agreed(False, torch.device(distributed.place()))
             return
         run.write_status(state="queued", message="Waiting for its turn.", pid=os.getpid(), **_fresh())
         try:
             with turn(run, stop) as device:
                 if device is None:
+                    distributed.agreed(False, torch.device(distributed.place()))
                     raise Cancelled
-                if device.type == "cuda":
+                if device.type == "cuda" and distributed.size() == 1:
                     torch.cuda.set_device(device)
-                _train(run, data, log, stop)
+                with tracked(run, logger) as track:
+                    _train(run, data, log, stop, track)
         except (Cancelled, KeyboardInterrupt):
             log("Cancelled.")
             run.write_status(state="cancelled", message="Cancelled; start it again to go on.", **ENDED)
@@ -208,13 +222,30 @@ def _fresh() -> dict[str, Any]:
     return {"host": socket.gethostname(), "started": datetime.now(UTC), "progress": 0.0, "eta_s": None}
 
 
-def _train(run: Run, data: TrainingData | None, log: _Log, stop: threading.Event) -> None:
+def _help(run: Run, data: TrainingData | None) -> None:
+    """Compute what the first of several processes that train together asks for, and write nothing."""
+    import torch
+
+    from gnnlib.training import distributed
+    from gnnlib.training.crossvalidation import cross_validate
+
+    if distributed.agreed(False, torch.device(distributed.place())):  # until it is the run's turn
+        cross_validate(run, data or check(run.spec), lambda line: None, lambda: False)
+
+
+def _train(
+    run: Run, data: TrainingData | None, log: _Log, stop: threading.Event, track: Callable[[dict[str, Any]], None]
+) -> None:
+    import torch
+
+    from gnnlib.training import distributed
     from gnnlib.training.crossvalidation import cross_validate
 
     started = time.perf_counter()
     run.write_status(state="running", message="Reading the catalog and building the graph.", started=datetime.now(UTC))
     data = data or check(run.spec)
-    if not cross_validate(run, data, log, stop.is_set):
+    distributed.agreed(True, torch.device(distributed.place()))
+    if not cross_validate(run, data, log, stop.is_set, track):
         raise Cancelled
     seconds = time.perf_counter() - started
     run.write_status(state="finished", message=f"Finished in {seconds:.0f} s.", progress=1.0, **ENDED)

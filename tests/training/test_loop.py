@@ -161,7 +161,7 @@ def test_batches_hold_every_training_row_once_with_the_outputs_of_the_whole_grap
     whole = model(data.x, data.edge_index, data.edge_attr)
     batches = list(Batches(data, model.reach, batch_size=64))
     assert len(batches) == len(Batches(data, model.reach, batch_size=64)) >= 16
-    assert sum(batch.share for batch in batches) == pytest.approx(1.0)
+    assert sum(len(batch.y) for batch in batches) == train.sum()
     assert sorted(torch.cat([batch.y for batch in batches]).flatten().tolist()) == sorted(
         data.y[data.train].flatten().tolist()
     )
@@ -339,3 +339,61 @@ def test_a_device_that_is_not_there_is_refused(name: str, monkeypatch: pytest.Mo
         resolve(name)
     with pytest.raises(InputError, match="no device 'tpu'"):
         resolve("tpu")
+
+
+def test_patience_ends_a_training_that_gets_no_better() -> None:
+    spec = run_spec(epochs=200, learning_rate=0.03, schedule="constant", patience=6)
+    *_, result = trained(spec)
+    losses = [report.validation_loss for report in result.history]
+    assert len(losses) < 200 and not result.stopped
+    assert result.best_epoch == 1 + int(np.argmin(losses)) == len(losses) - 6
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
+def test_the_rate_follows_the_schedule(schedule: str) -> None:
+    *_, result = trained(run_spec(epochs=8, schedule=schedule))
+    rates = [report.learning_rate for report in result.history]
+    last = {"cosine": pytest.approx(0, abs=1e-4), "step": pytest.approx(0.01 / 25), "constant": pytest.approx(0.01)}
+    assert rates[-1] == last[schedule] and rates == sorted(rates, reverse=True)
+
+
+def test_reports_tell_throughput_and_memory() -> None:
+    *_, result = trained(run_spec(epochs=2))
+    for report in result.history:
+        assert report.rows_per_s and report.edges_per_s and report.edges_per_s > report.rows_per_s
+        assert report.memory and report.memory > 1e7
+
+
+def test_a_shorter_clip_takes_smaller_steps() -> None:
+    start = build_model(run_spec().model, 1, 2).state_dict()
+
+    def moved(clip: float) -> float:
+        spec = run_spec(epochs=1, clip=clip, weight_decay=0.0)
+        state = trained(spec)[2].state_dict
+        return sum(float((state[name] - value).abs().sum()) for name, value in start.items() if "sigma" not in name)
+
+    # AdamW divides a common factor out, so what a clip changes is how much single steps weigh
+    assert moved(1e-3) != moved(1.0)
+
+
+def test_bfloat16_trains_to_nearly_the_same_error() -> None:
+    _, _, y = planted()
+    test = masks()[2]
+    errors = [float(np.std((predicted(run_spec(amp=amp)).mean - y)[test])) for amp in (False, True)]
+    assert errors[1] == pytest.approx(errors[0], rel=0.3)
+    assert trained(run_spec(epochs=1, amp=True))[0].encode[0].weight.dtype == torch.float32
+
+
+def test_a_model_that_does_not_compile_runs_as_it_is_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(model: torch.nn.Module, dynamic: bool) -> object:
+        def call(*arguments: object) -> object:
+            raise NotImplementedError("no compiler")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", broken)
+    notes: list[str] = []
+    *_, result = trained(run_spec(epochs=2, compile=True), note=notes.append)
+    plain = trained(run_spec(epochs=2))[2]
+    assert notes == ["The model could not be compiled (NotImplementedError) and runs as it is."]
+    assert all(torch.equal(result.state_dict[name], value) for name, value in plain.state_dict.items())

@@ -102,7 +102,7 @@ def left_by(run: Run) -> dict[str, object]:
         **tables,
         "checkpoint": (run.folder / "checkpoint.safetensors").read_bytes(),
         "results": results,
-        "metrics": run.metrics.drop(columns="seconds").to_json(),
+        "metrics": run.metrics.drop(columns=["seconds", "rows_per_s", "edges_per_s", "memory"]).to_json(),
     }
 
 
