@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from .visitor import drawn, expect_figure, fill, open_page, open_section, pick, read_path, settled, visiting
+from .visitor import drawn, expect_figure, fill, only, open_page, open_section, pick, read_path, seen, settled, visiting
 
 pytestmark = pytest.mark.browser
 PROJECT = Path(__file__).resolve().parents[2]
@@ -45,16 +45,14 @@ def address(serve: Callable[..., str], data: Path, tmp_path_factory: pytest.Temp
 @pytest.fixture
 def page(chromium: Any, address: str) -> Iterator[Any]:
     with visiting(chromium, f"{address}/catalog") as page:
-        page.get_by_role("heading", name="Catalog", exact=True, level=1).wait_for()
+        seen(page.get_by_role("heading", name="Catalog", exact=True, level=1))
         settled(page)
         yield page
 
 
 def press(page: Any, name: str) -> None:
     """Press the button of this name, once the page holds no older one of the same name."""
-    button = page.get_by_role("button", name=name, exact=True)
-    expect(button).to_have_count(1)
-    button.click()
+    only(page.get_by_role("button", name=name, exact=True)).click()
     settled(page)
 
 
@@ -73,7 +71,7 @@ def grid_box(page: Any) -> dict[str, float]:
 
 def write_unit(page: Any, row: int, text: str) -> None:
     """Write into the second column of the table of columns; the grid is drawn on a canvas, so by keyboard."""
-    page.get_by_role("heading", name="Roles").wait_for()
+    seen(page.get_by_role("heading", name="Roles"))
     box = grid_box(page)
     page.mouse.click(box["x"] + 30, box["y"] + 35 + 18)
     page.wait_for_timeout(300)
@@ -98,7 +96,7 @@ def test_a_survey_without_a_header_becomes_a_catalog(page: Any, data: Path) -> N
     expect_figure(page, "Rows", "400")
     press(page, "Name them")
     fill(page, "Names of all columns, in order", "name, ra, dec, z, rmag")
-    page.get_by_text("Planck18").first.wait_for()
+    seen(page.get_by_text("Planck18"))
     expect_figure(page, "Sentinels", "12")
 
     press(page, "Treat as missing")
@@ -108,7 +106,7 @@ def test_a_survey_without_a_header_becomes_a_catalog(page: Any, data: Path) -> N
     open_section(page, "New columns")
     fill(page, "New column", "cz")
     fill(page, "Expression", "z * 299792.458")
-    page.get_by_text(re.compile(r"from 6,?\d+ to|from 6\d+ to")).first.wait_for()
+    seen(page.get_by_text(re.compile(r"from 6,?\d+ to|from 6\d+ to")))
     press(page, "Add")
     expect_figure(page, "Columns", re.compile(r"9|8"))
 
@@ -116,18 +114,18 @@ def test_a_survey_without_a_header_becomes_a_catalog(page: Any, data: Path) -> N
     fill(page, "New subset", "near")
     fill(page, "Condition", "cz < 9000")
     kept = int((table[3] * 299792.458 < 9000).sum())
-    page.get_by_text(f"{kept} of 400 rows").wait_for()
+    seen(page.get_by_text(f"{kept} of 400 rows"))
     press(page, "Add")
     page.get_by_text("in force").click()
     expect_figure(page, "Rows", str(kept))
     expect_figure(page, "Cut away", str(400 - kept))
 
     open_section(page, "Space")
-    field = page.get_by_role("combobox", name="Cosmology", exact=True)
+    field = only(page.get_by_role("combobox", name="Cosmology", exact=True))
     field.click()
     field.fill("FlatLambdaCDM(H0=70, Om0=0.3)")
     field.press("Enter")
-    page.get_by_text("FlatLambdaCDM(H0=70, Om0=0.3)").first.wait_for()
+    seen(page.get_by_text("FlatLambdaCDM(H0=70, Om0=0.3)"))
     expect_figure(page, "Rows", str(kept))
 
     open_page(page, "Graph")
@@ -137,7 +135,7 @@ def test_a_survey_without_a_header_becomes_a_catalog(page: Any, data: Path) -> N
     page.wait_for_function("() => window.__filament.graph.report().context === 0")
 
     page.reload()  # the address holds every choice
-    page.get_by_role("heading", name="Graph", exact=True, level=1).wait_for()
+    seen(page.get_by_role("heading", name="Graph", exact=True, level=1))
     assert drawn(page, "graph")["nodes"] == kept
 
 
@@ -146,14 +144,14 @@ def test_a_unit_is_corrected_and_the_display_switch_keeps_the_graph(page: Any, d
     expect_figure(page, "Rows", "600")
     press(page, "Set the unit")
     write_unit(page, 0, "Mpc/h")  # of x; y and z have none, so they follow
-    page.get_by_text("Extent [Mpc/h]").wait_for()
+    seen(page.get_by_text("Extent [Mpc/h]"))
     write_unit(page, 0, "nonsense")
-    page.get_by_test_id("stAlert").filter(has_text="nonsense").wait_for()
+    seen(page.get_by_test_id("stAlert").filter(has_text="nonsense"))
     write_unit(page, 0, "cMpc/h")
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     open_section(page, "Space")
     fill(page, "h", "0.5")
-    page.get_by_text("Extent [Mpc]").wait_for()
+    seen(page.get_by_text("Extent [Mpc]"))
 
     open_page(page, "Graph")
     before = drawn(page, "graph")
@@ -177,7 +175,7 @@ def test_a_row_selected_in_the_table_is_selected_on_the_graph_page_and_the_other
     settled(page)
     largest = int(table["mvir"].to_numpy().argmax())
     click_row(page, 0)
-    page.get_by_test_id("stSidebar").get_by_text(f"Row {largest}").wait_for()
+    seen(page.get_by_test_id("stSidebar").get_by_text(f"Row {largest}"))
     open_page(page, "Graph")
     drawn(page, "graph")
     page.wait_for_function(f"() => window.__filament.graph.report().selection[0] === '{largest}'")
@@ -187,9 +185,9 @@ def test_a_row_selected_in_the_table_is_selected_on_the_graph_page_and_the_other
     page.mouse.click(place["x"], place["y"])
     page.wait_for_function(f"() => !['{largest}', undefined].includes(window.__filament.graph.report().selection[0])")
     (chosen,) = page.evaluate("window.__filament.graph.report().selection")
-    page.get_by_test_id("stSidebar").get_by_text(f"Row {chosen}").wait_for()
+    seen(page.get_by_test_id("stSidebar").get_by_text(f"Row {chosen}"))
     open_page(page, "Catalog")
-    page.get_by_text("Selected: 1").wait_for()
+    seen(page.get_by_text("Selected: 1"))
     grid_box(page)
     shown = page.get_by_test_id("stDataFrame").first.locator("td").all_text_contents()
     assert shown[0] == chosen, shown

@@ -121,6 +121,27 @@ def test_a_file_chosen_with_the_keyboard_arrives_byte_for_byte(page: Any, tmp_pa
     expect(page.locator(".uploader").get_by_role("status")).to_have_text("halos (1).fits has arrived")
 
 
+def test_a_change_of_theme_while_the_page_loads_leaves_the_uploader_in_place(page: Any) -> None:
+    """Streamlit has a call that was overtaken by the next one clean up after both; a slow network makes that common."""
+    uploader = page.evaluate(
+        """async () => {
+            const loaded = performance.getEntriesByType('resource').map(entry => entry.name);
+            const { mount } = await import(loaded.find(name => name.endsWith('/upload.js')));
+            const parentElement = document.body.appendChild(document.createElement('div'));
+            const data = { token: 'test', label: 'Test', largest: 1, most: 1, files: [] };
+            const [overtaken, last] = [1, 2].map(() => mount({ data, parentElement, setStateValue() {} }, '/'));
+            const button = parentElement.querySelector('button');
+            button.focus();
+            overtaken();
+            const stays = parentElement.querySelector('button') === button && document.activeElement === button;
+            parentElement.remove();
+            last();
+            return { stays, left: parentElement.childElementCount };
+        }"""
+    )
+    assert uploader == {"stays": True, "left": 0}
+
+
 def test_a_dropped_folder_of_chunks_lands_in_one_folder_and_is_told_once(page: Any, tmp_path: Path) -> None:
     chunks = {f"groups_099.{number}.hdf5": os.urandom(50_000 + number) for number in range(21)}
     for name, data in chunks.items():

@@ -12,7 +12,7 @@ import h5py
 import pytest
 from playwright.sync_api import expect
 
-from .visitor import drawn, expect_figure, fill, open_page, open_section, read_path, settled, visiting
+from .visitor import drawn, expect_figure, fill, open_page, open_section, read_path, seen, settled, visiting
 
 pytestmark = pytest.mark.browser
 PROJECT = Path(__file__).resolve().parents[2]
@@ -40,9 +40,9 @@ def start_training(page: Any, runs: Path) -> Path:
     """Press the button, follow the progress to its end, and return the run's folder."""
     before = set(runs.iterdir())
     page.get_by_role("button", name="Start training").click()
-    page.get_by_role("button", name="Cancel").wait_for()
+    seen(page.get_by_role("button", name="Cancel"))
     page.reload()  # the run goes on without the page
-    page.get_by_role("heading", name="Train", exact=True, level=1).wait_for()
+    seen(page.get_by_role("heading", name="Train", exact=True, level=1))
     (run,) = [folder for folder in runs.iterdir() if folder not in before and (folder / "spec.json").exists()]
     for _ in range(TRAINED // 1000):
         state = json.loads((run / "status.json").read_text())["state"]
@@ -68,23 +68,23 @@ def look_at_results(page: Any, run: Path) -> None:
     open_page(page, "Predictions")
     expect_figure(page, "R²", f"{results['metrics']['r2']['mean']:.3f}")
     assert drawn(page, "residual_canvas")["nodes"] > 1000
-    page.get_by_text("The largest residual.").wait_for()
+    seen(page.get_by_text("The largest residual."))
     open_page(page, "Attention")
     assert drawn(page, "attention_canvas_True")["edges"] > 1000
-    page.get_by_text("Attention against separation").first.wait_for()
+    seen(page.get_by_text("Attention against separation"))
 
 
 def test_the_first_start_shows_the_sample_its_graph_and_a_finished_run(page: Any) -> None:
-    page.get_by_role("heading", name="Graph", exact=True, level=1).wait_for()
+    seen(page.get_by_role("heading", name="Graph", exact=True, level=1))
     assert drawn(page, "graph")["nodes"] > 15_000
-    page.get_by_text("Filament sample").first.wait_for()
+    seen(page.get_by_text("Filament sample"))
     for title, canvas in (("Predictions", "residual_canvas"), ("Attention", "attention_canvas_True")):
         open_page(page, title)
         assert drawn(page, canvas)["nodes"] > 15_000
 
 
 def test_whole_path_on_the_sample(page: Any, runs: Path) -> None:
-    page.get_by_role("heading", name="Graph", exact=True, level=1).wait_for()
+    seen(page.get_by_role("heading", name="Graph", exact=True, level=1))
     drawn(page, "graph")
     open_page(page, "Catalog")
     expect_figure(page, "Rows", re.compile(r"[1-4]\d,\d{3}"))
@@ -101,13 +101,13 @@ def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -
             rows += int(file["Header"].attrs["Nsubgroups_ThisFile"])
     open_page(page, "Catalog")
     read_path(page, tng_chunks)
-    page.get_by_text(f"{rows:,} rows").first.wait_for()
+    seen(page.get_by_text(f"{rows:,} rows"))
     settled(page)
     expect_figure(page, "Rows", f"{rows:,}")
-    page.get_by_text("are missing, so the box is not filled").first.wait_for()
+    seen(page.get_by_text("are missing, so the box is not filled"))
     open_section(page, "Subsets")
     fill(page, "Keep rows where", "SubhaloMassType_stars > 1e8 & SubhaloFlag & SubhaloMassType_dm > 0")
-    page.get_by_text(f"of {rows:,} rows are kept").wait_for()
+    seen(page.get_by_text(f"of {rows:,} rows are kept"))
     settled(page)
 
     open_page(page, "Graph")
@@ -139,5 +139,5 @@ def test_a_file_that_is_no_table_ends_in_a_sentence(page: Any, shared_data: Path
     tree = shared_data / "sim" / "rockstar" / "tree_0_0_0.dat"
     open_page(page, "Catalog")
     read_path(page, tree)
-    page.get_by_test_id("stAlert").filter(has_text=tree.name).first.wait_for()
-    page.get_by_text("Filament sample").first.wait_for()
+    seen(page.get_by_test_id("stAlert").filter(has_text=tree.name))
+    seen(page.get_by_text("Filament sample"))

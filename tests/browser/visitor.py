@@ -36,6 +36,17 @@ def visiting(chromium: Any, address: str) -> Iterator[Any]:
     assert not errors
 
 
+def seen(found: Any) -> None:
+    """Until it is there: while a page runs again, an old and a new one can stand side by side."""
+    found.filter(visible=True).first.wait_for()
+
+
+def only(found: Any) -> Any:
+    """The one element there is, once no older one of its kind is left."""
+    expect(found).to_have_count(1)
+    return found
+
+
 def settled(page: Any) -> None:
     """Until the server has had nothing more to say about the page for a moment."""
     page.evaluate("() => { window.busyAt = performance.now(); }")
@@ -45,25 +56,25 @@ def settled(page: Any) -> None:
 
 def open_page(page: Any, title: str) -> None:
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=title).click()
-    page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+    seen(page.get_by_role("heading", name=title, exact=True, level=1))
     settled(page)
 
 
 def open_section(page: Any, name: str) -> None:
     """A section of the Catalog page."""
-    page.get_by_test_id("stButtonGroup").get_by_role("radio", name=name).click()
+    only(page.get_by_test_id("stButtonGroup").get_by_role("radio", name=name)).click()
     settled(page)
 
 
 def read_path(page: Any, path: object) -> None:
     """Open a file of the server on the Catalog page."""
-    page.get_by_test_id("stButtonGroup").get_by_text("Path on the server").click()
+    only(page.get_by_test_id("stButtonGroup").get_by_text("Path on the server")).click()
     fill(page, "File, or folder of chunks, on the server", str(path))
 
 
 def fill(page: Any, label: str, text: str) -> None:
     """Write into a field and press Enter."""
-    field = page.get_by_role("textbox", name=label, exact=True)
+    field = only(page.get_by_role("textbox", name=label, exact=True))
     field.fill(text)
     field.press("Enter")
     settled(page)
@@ -71,7 +82,7 @@ def fill(page: Any, label: str, text: str) -> None:
 
 def pick(page: Any, label: str, option: str) -> None:
     """Choose in a select box."""
-    field = page.get_by_role("combobox", name=label, exact=True)
+    field = only(page.get_by_role("combobox", name=label, exact=True))
     field.click()
     field.fill(option)
     page.get_by_role("option", name=option, exact=True).click()

@@ -39,7 +39,10 @@ const watch = new MutationObserver(() => {
 const reports = new Map(); // key and name -> what a person chose last, {value, revision}, kept while the element is away
 const views = new WeakMap(); // where Streamlit put the element -> its View
 
-/** Called by the loader at every change of data or theme; returns what to do when the element goes away. */
+/**
+ * Called by the loader at every change of data or theme; returns what to do when the element goes away. Streamlit also
+ * does that where a change overtook a call that was still loading this file; the element then stays, and so does its view.
+ */
 export function mount(component, base) {
   const parent = component.parentElement;
   if (!views.has(parent)) views.set(parent, new View(parent, new Store(base, component.arrays)));
@@ -47,6 +50,7 @@ export function mount(component, base) {
   if (app()) watch.observe(app(), { attributeFilter: ["data-test-script-state"] });
   view.update(component);
   return () => {
+    if (parent.isConnected) return;
     views.delete(parent);
     view.destroy();
   };

@@ -13,7 +13,10 @@ const MOST_ROWS = 200; // of whole files in the list; the rest is counted
 const queues = new Map(); // token -> Queue
 const views = new WeakMap(); // where Streamlit put the element -> its View
 
-/** Called by the loader at every change of data or theme; returns what to do when the element goes away. */
+/**
+ * Called by the loader at every change of data or theme; returns what to do when the element goes away. Streamlit also
+ * does that where a change overtook a call that was still loading this file; the element then stays, and so does its view.
+ */
 export function mount(component, base) {
   const { data, parentElement: parent } = component;
   if (!queues.has(data.token)) queues.set(data.token, new Queue(data, base));
@@ -21,6 +24,7 @@ export function mount(component, base) {
   const view = views.get(parent);
   view.show(component, queues.get(data.token));
   return () => {
+    if (parent.isConnected) return;
     views.delete(parent);
     view.destroy();
   };
