@@ -25,6 +25,7 @@ SHOWN = 4  # remarks in view; the others unfold
 _SECTIONS = (
     (r"no header", "Name them", "Columns"),
     (r"unit of .* is not stated|unit .* not understood", "Set the unit", "Columns"),
+    (r"radians would fit", "Say which", "Space"),
     (r"hours or degrees|recognised as positions|3D positions", "Choose positions", "Space"),
     (r"whether it is periodic|box of .* left out|box is not filled", "Look at the box", "Space"),
 )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gnnlib.catalog.read import FORMATS
+from gnnlib.catalog.read import SUFFIXES
 from gnnlib.errors import InputError
 
 MOST_CHECKED = 20_000  # files of a folder that is read as one catalog
@@ -101,8 +101,7 @@ def browse(text: str = "") -> Listing:
 
 def looks_like_catalog(name: str) -> bool:
     """True if a file of this name may be a catalog that can be read, compressed or not."""
-    plain = name.lower().removesuffix(".gz")
-    return any(plain.endswith(suffix) for format in FORMATS for suffix in format.suffixes if suffix)
+    return re.sub(r"\.(gz|bz2|xz)$", "", name.lower()).endswith(SUFFIXES)
 
 
 _OFF = "This server reads no files by path (FILAMENT_DATA_DIRS names no folder); upload the file instead."

@@ -64,9 +64,15 @@ FORMATS = (
     Format("AAS table", lambda head: b"Byte-by-byte Description" in head, astropy_tables.read_mrt, (".mrt",)),
     Format("IPAC table", astropy_tables.is_ipac, astropy_tables.read_ipac, (".tbl", ".ipac")),
     Format("JSON", json_records.looks_like_json, json_records.read, (".json", ".jsonl", ".ndjson")),
-    Format("text", text.recognises, text.read, (".csv", ".tsv", ".txt", ".dat", ".list", ".ascii", "")),
+    Format(
+        "text",
+        text.recognises,
+        text.read,
+        (".csv", ".tsv", ".txt", ".dat", ".list", ".cat", ".ascii", ".ahf_halos", ""),
+    ),
 )
 _NPZ = Format("NumPy archive", lambda head: head.startswith(b"PK"), numpy_arrays.read_npz, (".npz",))
+SUFFIXES = tuple(suffix for kind in (*FORMATS, _NPZ) for suffix in kind.suffixes if suffix)
 _BINARY = ("FITS", "HDF5", "Parquet", "NumPy array")
 READABLE = (
     "CSV and other text, FITS, VOTable, ECSV, AAS and IPAC tables, Parquet, HDF5, NumPy, JSON, Rockstar and SUBFIND"

@@ -274,7 +274,7 @@ def _sniff(text: str, file: str) -> Layout:
         rows = [fields_of(line, separator) for _, line in content]
     except csv.Error as error:
         raise InputError(f"A line of '{file}' is far too long for a table; choose a file with a table.") from error
-    numbers = [[is_number(field) or (_comma_may_be(separator, field)) for field in row] for row in rows]
+    numbers = [[is_number(field) or _comma_may_be(separator, field) for field in row] for row in rows]
     if not any(map(any, numbers)):
         raise InputError(
             f"'{file}' has no column of numbers in its first {len(rows)} lines, so it does not look like a catalog;"
@@ -285,7 +285,7 @@ def _sniff(text: str, file: str) -> Layout:
         raise InputError(
             f"The lines of '{file}' have unlike numbers of fields, so it does not look like a table; choose one."
         )
-    above = _lines_above(rows, width)
+    above = _lines_above(rows, numbers, width)
     content, rows, numbers = content[above:], rows[above:], numbers[above:]
     if any(is_number(field) or _COMMA.fullmatch(field) for field in rows[0]):  # perhaps a comment names the columns
         said, units = in_comments(comments, width)
@@ -323,12 +323,12 @@ def _sniff(text: str, file: str) -> Layout:
     return Layout(separator, names, units, content[first][0], width, decimal, tuple(comments), above=above)
 
 
-def _lines_above(rows: list[list[str]], width: int) -> int:
+def _lines_above(rows: list[list[str]], numbers: list[list[bool]], width: int) -> int:
     """How many lines come before the table: the number of rows alone on the first line, or prose before a header."""
     if len(rows) > 2 and width > 2 and len(rows[0]) == 1 and rows[0][0].isdigit() and len(rows[1]) == width:
         return 1
     header = next((k for k, row in enumerate(rows[:_MOST_PROSE]) if len(row) == width), 0)
-    prose = header and width > 1 and not any(map(is_number, rows[header])) and any(map(is_number, rows[-1]))
+    prose = header and width > 1 and not any(numbers[header]) and any(numbers[-1])
     return header if prose else 0
 
 

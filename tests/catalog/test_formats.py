@@ -209,6 +209,7 @@ def test_votable_and_ecsv_keep_their_units(tmp_path: Path) -> None:
         ("#ID(1)\tXc(6)\tYc(7)\t\n1\t2\t3\t\n4\t5\t6\t\n", "ID Xc Yc"),
         ("Made by us\nin 2024, for x\n\nx,y,z\n1,2,3\n4,5,6\n", "x y z"),
         ("2\n1 2 3\n4 5 6\n", "col1 col2 col3"),
+        ("Made by us\n\nx;y;z\nkpc;kpc;kpc\n1,0;2,0;3,0\n4,0;5,0;6,0\n", "x y z"),
         ("x;y;z\n1,0;2,0;3,0\n4,0;5,0;6,0\n", "x y z"),
         ("  .1D+01  2.0D0  30.D-1\n  .4D+01  5.0D0  60.D-1\n", "col1 col2 col3"),
     ],

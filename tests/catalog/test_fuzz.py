@@ -63,6 +63,10 @@ def valid_files(folder: Path) -> list[Path]:
     numbers.to_csv(folder / "a.txt", index=False, sep=" ", header=False)
     table.write(folder / "a.ecsv")
     Table.from_pandas(numbers[["x", "y", "mass"]]).write(folder / "a.mrt", format="ascii.mrt")
+    Table.from_pandas(numbers[["x", "y", "mass"]]).write(folder / "a.tbl", format="ascii.ipac")
+    listed = "".join(f"#  {k} {name}  words [kpc]\n" for k, name in enumerate("xyz", 1))
+    (folder / "numbered.cat").write_text(listed + "2 1.5D0 ***\n" * 30)
+    (folder / "prose.csv").write_text("Made by us\n\nx;y;z\nkpc;kpc;kpc\n" + "1,5;2,5;3,5\n" * 30)
     (folder / "vizier.tsv").write_text(
         "#Column\tRA\t(F6.2)\tRight ascension\t[ucd=pos]\nRA\tDE\tz\ndeg\tdeg\t \n----\t----\t----\n"
         + "".join(f"{k}.5\t{-k}.5\t0.0{k}\n" for k in range(1, 30))
