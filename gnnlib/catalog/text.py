@@ -75,14 +75,18 @@ def read(path: Path, spec: CatalogSpec, report: Report | None = None, rows: int 
     scale = frame.iloc[:, 0] if names[0].lower() == "scale" and frame.iloc[:, 0].dtype.kind == "f" else None
     halos = rockstar.facts(layout.comments, names, float(scale.iloc[0]) if scale is not None else None)
     described = halos.descriptions if halos else _vizier_descriptions(layout.comments)
-    builder = TableBuilder()
+    builder, series = TableBuilder(), {name: frame[name] for name in frame}
+    del frame
     for k, name in enumerate(names):
-        values = frame.pop(str(k))
+        values = series.pop(str(k))
         if name.strip() or values.notna().any() or k < layout.width - 1:  # else: nothing after a trailing separator
             unit = layout.units[k] if k < len(layout.units) else ""
             unit = (halos.units.get(name, "") if halos else "") or unit.strip('"')
             inferred = halos is not None and name in halos.inferred
             array = values.to_numpy() if values.dtype.kind in "biuf" else values
+            if array is values and (word := _word_among_numbers(values)):
+                what = f"Column '{name or f'col{k + 1}'}' is text, since '{word}' stands among its numbers"
+                warnings.append(f"{what}; mend the file or leave the column out.")
             builder.add(name or f"col{k + 1}", array, unit, described.get(name, ""), inferred=inferred)
     kind = "CSV" if layout.separator == "," else f"text separated by {_NAMES[layout.separator]}"
     if layout.above:
@@ -361,6 +365,10 @@ def _separator(lines: list[str]) -> str | None:
         width, count = widths.most_common(1)[0]
         if width > 1 and count / len(lines) > best[0]:
             best = (count / len(lines), separator)
+    if best[1] == "\t" and any(" " in line.strip() for line in lines):  # tabs and blanks may be mixed
+        blank = [line.split() for line in lines]
+        if len({len(fields) for fields in blank}) == 1 and all(map(is_number, blank[-1])):
+            return None
     return best[1]
 
 
@@ -442,16 +450,33 @@ def _parsed(
     )
 
 
+_GLANCE = 100  # rows
+_ALMOST_NUMBER = r"[-+\u2212]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+\u2212]?\d+)?"
+
+
 def _tidy(values: pd.Series) -> pd.Series:
-    """Text columns: blanks stripped; a column of nothing but gaps becomes NaN; Fortran's 1.5D+03 becomes a number."""
+    """Text columns: blanks stripped; a column of nothing but gaps becomes NaN, and one of numbers that only the blanks
+    around them, Fortran's 1.5D+03 or a typeset minus kept from being read becomes numbers."""
     if values.isna().all():
         return pd.Series(np.full(len(values), np.nan))
     text = values.astype("str").str.strip()
     known = text.dropna()
-    fortran = known.str.contains(r"[\d.][dD][-+]?\d", regex=True).any()
-    if fortran and known.str.fullmatch(r"[-+]?(?:\d+\.?\d*|\.\d+)[dD][-+]?\d+|[-+]?\d+\.?\d*").all():
-        return pd.to_numeric(text.str.replace("[dD]", "e", regex=True), errors="coerce")
-    return text
+    if not known.iloc[:_GLANCE].str.fullmatch(_ALMOST_NUMBER).all() or known.str.fullmatch(r"[-+]?\d{16,}").any():
+        return text  # long numbers are names
+    plain = known.str.replace("\u2212", "-").str.replace("[dD]", "e", regex=True)
+    if not (plain != values[known.index]).any():
+        return text
+    numbers = pd.to_numeric(plain, errors="coerce")
+    return numbers.reindex(text.index) if numbers.notna().all() else text
+
+
+def _word_among_numbers(values: pd.Series) -> str:
+    """The first word in a text column of which nine in ten are numbers; "" for other columns."""
+    known = values.dropna()
+    if known.iloc[:_GLANCE].str.fullmatch(_ALMOST_NUMBER).mean() < 0.9:
+        return ""
+    words = known[~known.str.fullmatch(_ALMOST_NUMBER).astype(bool)]
+    return str(words.iloc[0])[:40] if 0 < len(words) <= 0.1 * len(known) else ""
 
 
 def _rows(path: Path, encoding: str, layout: Layout) -> Iterator[tuple[int, list[str]]]:

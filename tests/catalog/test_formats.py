@@ -209,6 +209,8 @@ def test_votable_and_ecsv_keep_their_units(tmp_path: Path) -> None:
         ("#ID(1)\tXc(6)\tYc(7)\t\n1\t2\t3\t\n4\t5\t6\t\n", "ID Xc Yc"),
         ("Made by us\nin 2024, for x\n\nx,y,z\n1,2,3\n4,5,6\n", "x y z"),
         ("2\n1 2 3\n4 5 6\n", "col1 col2 col3"),
+        ("x\t y  z\n1\t 2  3\n4\t 5  6\n", "x y z"),
+        ("x,y,z\n1\u00a0,2,3\n4,5,6\n", "x y z"),
         ("Made by us\n\nx;y;z\nkpc;kpc;kpc\n1,0;2,0;3,0\n4,0;5,0;6,0\n", "x y z"),
         ("x;y;z\n1,0;2,0;3,0\n4,0;5,0;6,0\n", "x y z"),
         ("  .1D+01  2.0D0  30.D-1\n  .4D+01  5.0D0  60.D-1\n", "col1 col2 col3"),
@@ -226,6 +228,24 @@ def test_habits_of_text_catalogs(tmp_path: Path, text: str, names: str) -> None:
 def test_numbers_too_long_for_fortran_are_missing(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("x y z\n1.5 2.5 ******\n4.5 5.5 6.5\n")
     np.testing.assert_array_equal(read_catalog(tmp_path / "t.txt").values("z"), [np.nan, 6.5])
+
+
+def test_typeset_minuses_are_read_and_a_word_among_numbers_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,id\n" + "\u22121.5,18446744073709551616\u00a0\n" * 20, encoding="utf-8")
+    catalog = read_catalog(tmp_path / "t.csv")
+    assert (catalog.values("x") == -1.5).all()
+    assert catalog.table["id"].iloc[0] == "18446744073709551616"
+    (tmp_path / "u.csv").write_text("x,y\n" + "1,2\n" * 20 + "Total,40\n")
+    (told,) = [sentence for sentence in read_catalog(tmp_path / "u.csv").warnings if "'x'" in sentence]
+    assert "'Total' stands among its numbers" in told
+
+
+def test_a_table_of_many_columns_does_not_take_their_number_squared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.csv").write_text(",".join(f"c{k}" for k in range(500)) + "\n" + ",".join(["1"] * 500) + "\n")
+    monkeypatch.setattr(pd.DataFrame, "pop", None)  # each one copies the table
+    assert len(read_catalog(tmp_path / "t.csv").columns) == 500
 
 
 def test_ipac_tables_keep_units_and_nulls(tmp_path: Path) -> None:
