@@ -30,8 +30,8 @@ _ROW_ID = (
     r"key|name|econame|.*name",
 )
 _CENTRAL = (r"is_?central|central|cent(ral)?_?flag|is_?cen",)
-RIGHT_ASCENSION = r"_?ra|.*_ra|_?ra_?j?2000|ra_?deg|r\.a\.|alpha(_?j2000)?|right_?ascension"
-DECLINATION = r"_?dec|.*_dec|_?dec?_?j?2000|dec?_?deg|dec\.|delta(_?j2000)?|declination"
+RIGHT_ASCENSION = r"_?ra|.*_ra|_?ra_?j?2000|ra_?deg|r\.a\.|alpha(_?j2000)?|α|right_?ascension"
+DECLINATION = r"_?dec|.*_dec|_?dec?_?j?2000|dec?_?deg|dec\.|delta(_?j2000)?|δ|declination"
 _NOT_FEATURE = re.compile(
     # identifiers, flags and references; errors; places on the sky and distances
     r".*id(s|_?mostbound)?|recno|_.*|.*(flag|index|grnr|parent)|ref_.*|healpix.*|phantom"

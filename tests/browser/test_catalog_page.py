@@ -72,12 +72,16 @@ def grid_box(page: Any) -> dict[str, float]:
 def write_unit(page: Any, row: int, text: str) -> None:
     """Write into the second column of the table of columns; the grid is drawn on a canvas, so by keyboard."""
     seen(page.get_by_role("heading", name="Roles"))
-    box = grid_box(page)
-    page.mouse.click(box["x"] + 30, box["y"] + 35 + 18)
-    page.wait_for_timeout(300)
-    for key in ["ArrowRight", *["ArrowDown"] * row, "Enter"]:
-        page.keyboard.press(key)
     cell = page.locator("#portal .gdg-input")
+    for _ in range(10):  # a grid that was just drawn may miss the first keys
+        box = grid_box(page)
+        page.mouse.click(box["x"] + 30, box["y"] + 35 + 18)
+        page.wait_for_timeout(300)
+        for key in ["ArrowRight", *["ArrowDown"] * row, "Enter"]:
+            page.keyboard.press(key)
+        page.wait_for_timeout(1000)
+        if cell.count():
+            break
     cell.fill(text)
     cell.press("Enter")
     settled(page)
