@@ -62,7 +62,7 @@ def open_page(page: Any, title: str) -> None:
 
 def open_section(page: Any, name: str) -> None:
     """A section of the Catalog page."""
-    only(page.get_by_test_id("stButtonGroup").get_by_role("radio", name=name)).click()
+    only(page.get_by_test_id("stButtonGroup").get_by_role("radio", name=re.compile(rf"\b{name}$"))).click()
     settled(page)
 
 
