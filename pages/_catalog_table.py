@@ -189,8 +189,15 @@ def _styled(page: pd.DataFrame, cut: np.ndarray) -> Any:
     return page.style.format(formats, na_rep="–").apply(lambda column: grey, axis=0)
 
 
-def _heads(whole: Catalog, names: list[str]) -> dict[str, Any]:
-    return {ROW: st.column_config.TextColumn("row", pinned=True)} | {name: _head(whole, name) for name in names}
+def _heads(whole: Catalog, page: pd.DataFrame) -> dict[str, Any]:
+    ids = _wide_enough(max(page[ROW], key=len))
+    heads = {name: _head(whole, str(name)) for name in page.columns if name != ROW}
+    return {ROW: st.column_config.TextColumn("row", pinned=True, width=ids), **heads}
+
+
+def _wide_enough(text: str) -> int | None:
+    """Pixels for a column whose text the grid would cut off; None where it finds a width by itself."""
+    return min(300, 8 * len(text) + 24) if len(text) > 7 else None
 
 
 def _selected(whole: Catalog, kept: np.ndarray, names: list[str]) -> None:
@@ -207,7 +214,7 @@ def _selected(whole: Catalog, kept: np.ndarray, names: list[str]) -> None:
         hide_index=True,
         placeholder="–",
         height=35 * (len(page) + 1) + 3,
-        column_config=_heads(whole, names),
+        column_config=_heads(whole, page),
     )
 
 
@@ -229,7 +236,7 @@ def _grid(whole: Catalog, places: np.ndarray, kept: np.ndarray, names: list[str]
         hide_index=True,
         placeholder="–",
         height=35 * min(len(page) + 1, 14) + 3,
-        column_config=_heads(whole, names),
+        column_config=_heads(whole, page),
         on_select=_take,
         selection_mode=["multi-row", "single-column"],
     )
@@ -243,10 +250,11 @@ def _head(whole: Catalog, name: str) -> Any:
     said += [f"shown in other units than the file's {column.unit_label}"] if label != column.label else []
     help_text = "; ".join(said) or None
     kind = whole.table[name].dtype.kind
+    width = _wide_enough(label) if len(label) > 12 else None
     if kind == "b":
-        return st.column_config.CheckboxColumn(label, help=help_text)
+        return st.column_config.CheckboxColumn(label, help=help_text, width=width)
     if kind in "iuf":
-        return st.column_config.NumberColumn(label, help=help_text)
+        return st.column_config.NumberColumn(label, help=help_text, width=width)
     return st.column_config.TextColumn(label, help=help_text)
 
 
