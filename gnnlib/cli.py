@@ -25,7 +25,7 @@ from gnnlib.cli_graph import add_linking_options, check_out, graph_spec, split_l
 from gnnlib.errors import InputError
 from gnnlib.models.spec import ModelSpec, Readout, Task
 from gnnlib.training.baselines import BASELINES
-from gnnlib.training.run import Run, deleted_runs, finite, list_runs, load_run, restore_run
+from gnnlib.training.run import Run, deleted_runs, finite, list_runs, load_run, restore_run, runs_directory
 from gnnlib.training.spec import RunSpec
 
 # What the bundled sample is trained for where nothing else is said: its planted truth reaches 3 Mpc.
@@ -191,8 +191,9 @@ def _train(options: argparse.Namespace) -> None:
     from gnnlib.training.worker import execute, train, was_launched
 
     with distributed.joined():
-        if (Path(options.path) / "spec.json").is_file():
-            run = load_run(Path(options.path))
+        here, among = Path(options.path), (options.runs_dir or runs_directory()) / options.path
+        if (folder := next((place for place in (here, among) if (place / "spec.json").is_file()), None)) is not None:
+            run = load_run(folder)
             execute(run, report=None if was_launched(run) else _say, logger=options.log)
         else:
             run = train(_run_spec(options), options.runs_dir, _say, options.log)

@@ -243,7 +243,9 @@ class _Training:
         watched = data.examples(fold.validation)[examples]
         fold_data = FoldData.build(graph, features[0], target, learned, watched, scalers, asked)
         checkpoint = self.kept.training(number, f"{name}{spec.seed}")
-        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint, self.log)
+        first = name == "network" and not self.folds and spec.seed == self.spec.seed
+        on_start = self.log if first else lambda sentence: None
+        result = fit(model, fold_data, spec, self.device, on_epoch, self.should_stop, checkpoint, self.log, on_start)
         weights = result.state_dict | {f"scalers.{name}": value for name, value in scalers.state().items()}
         if result.stopped or distributed.agreed(self.should_stop(), self.device):
             return _Fitted(weights, result)

@@ -359,10 +359,12 @@ def fit(
     should_stop: Callable[[], bool] = lambda: False,
     checkpoint: Checkpoint | None = None,
     note: Callable[[str], None] = lambda sentence: None,
+    on_start: Callable[[str], None] = lambda sentence: None,
 ) -> FitResult:
     """Train `model` in place on one fold and leave in it the best validation weights (without validation, the last).
 
-    on_epoch is called after each epoch; should_stop is asked before each step, and True ends the training there.
+    on_start is called with a sentence about the size of a step before the first one, on_epoch after each epoch;
+    should_stop is asked before each step, and True ends the training there.
     checkpoint: where the training is kept every few seconds and goes on from if it was there; on_epoch is told of the
     epochs before it once more, and all numbers are those of a training that was never interrupted. note: called with a
     sentence where something goes another way than asked for. A step that does not fit into memory is taken in parts,
@@ -371,6 +373,7 @@ def fit(
     devices = [device] if device.type == "cuda" else []
     with _plain_words(spec, device), training_cores(), torch.random.fork_rng(devices=devices):
         fitting = _Fitting(model.to(device), data.to(device), spec, device, checkpoint, note)
+        on_start(fitting.foreseen())
         for report in fitting.history:
             on_epoch(report)
         while not fitting.over:
@@ -416,6 +419,16 @@ class _Fitting:
         self.started = time.perf_counter()
         if checkpoint is not None and (kept := checkpoint.load()) is not None:
             self._restore(*kept)
+
+    def foreseen(self) -> str:
+        """What a step will work on and the memory that this will take, in a sentence."""
+        batch = self.batches.around(next(self.batches.of(torch.arange(len(self.batches.patches)))))
+        need = self.room.need(len(batch.nodes), len(batch.edges))
+        room = f" of {self.room.bytes / 1e9:.1f} GB" if np.isfinite(self.room.bytes) else ""
+        return (
+            f"A step of {len(batch.y)} rows works on {len(batch.nodes)} nodes and {len(batch.edges)} edges, "
+            f"which takes about {need / 1e9:.2f} GB{room}; {len(self.batches)} steps an epoch."
+        )
 
     @property
     def over(self) -> bool:

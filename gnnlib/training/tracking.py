@@ -47,11 +47,12 @@ def _tensorboard(run: Run) -> Iterator[Track]:
 
 @contextmanager
 def _mlflow(run: Run) -> Iterator[Track]:
-    """A run of the experiment "filament" at MLFLOW_TRACKING_URI, else in the file mlflow.db beside the runs."""
+    """A run of the experiment "filament" at MLFLOW_TRACKING_URI, else in the folder .mlflow among the runs."""
     import mlflow
 
     if "MLFLOW_TRACKING_URI" not in os.environ:
-        mlflow.set_tracking_uri(f"sqlite:///{run.folder.parent / 'mlflow.db'}")
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # without it a database server is asked for
+        mlflow.set_tracking_uri((run.folder.parent / ".mlflow").as_uri())
     mlflow.set_experiment("filament")
     with mlflow.start_run(run_name=run.id):
         mlflow.log_params(_flat(run.spec.model_dump(mode="json")))

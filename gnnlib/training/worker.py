@@ -229,8 +229,9 @@ def _help(run: Run, data: TrainingData | None) -> None:
     from gnnlib.training import distributed
     from gnnlib.training.crossvalidation import cross_validate
 
-    if distributed.agreed(False, torch.device(distributed.place())):  # until it is the run's turn
-        cross_validate(run, data or check(run.spec), lambda line: None, lambda: False)
+    with _stop_signals() as stop:
+        if distributed.agreed(False, torch.device(distributed.place())):  # until it is the run's turn
+            cross_validate(run, data or check(run.spec), lambda line: None, stop.is_set)
 
 
 def _train(

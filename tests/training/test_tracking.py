@@ -26,9 +26,8 @@ def test_tensorboard_gets_every_curve(halos, tmp_path):
 
 def test_mlflow_gets_the_specification_the_curves_and_the_scores(halos, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "tracked").as_uri())
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    run = train(run_spec(halos, baselines=()), tmp_path / "runs", logger="mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    run = train(run_spec(halos, baselines=()), tmp_path, logger="mlflow")
     (found,) = mlflow.search_runs(experiment_names=["filament"], output_format="list")
     assert found.info.run_name == run.id and found.data.params["model.hidden"] == "8"
     assert found.data.metrics["rmse"] == pytest.approx(run.results["metrics"]["rmse"]["mean"])
