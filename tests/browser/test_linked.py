@@ -179,7 +179,7 @@ def test_a_click_in_3d_opens_the_object_on_every_page_and_its_neighbours_lead_on
     settled(page)
     near = around.evaluate(
         """(figure) => {
-            const trace = figure.data.find((trace) => trace.customdata);
+            const trace = figure._fullData.find((trace) => trace.customdata);
             const { xaxis, yaxis } = figure._fullLayout;
             const box = figure.querySelector(".nsewdrag").getBoundingClientRect();
             const away = (at) => Math.hypot(trace.x[at], trace.y[at]);
