@@ -35,6 +35,8 @@ METRICS = {
 }
 # the metric that is drawn in a chart, of tasks that have no RMSE
 COMPARED = {"node_classification": "log_loss", "edge_classification": "average_precision"}
+# the metric that says most in a list of runs
+LISTED = {"node_classification": "accuracy", "edge_classification": "average_precision"}
 KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
 
 
@@ -93,6 +95,11 @@ def compared(run: Run) -> str:
     return COMPARED.get(run.spec.task, "rmse")
 
 
+def listed(run: Run) -> str:
+    """The metric by which the run appears in a list."""
+    return LISTED.get(run.spec.task, "r2")
+
+
 def of_another_task(run: Run) -> str:
     """A sentence about a run whose examples are no single objects with a number each; "" for all others."""
     if run.spec.task == "node_regression":
@@ -103,8 +110,8 @@ def of_another_task(run: Run) -> str:
         "graph_regression": "a number of each group of objects",
     }[run.spec.task]
     return (
-        f"This run predicts {what} ({run.spec.predicted}), which this page cannot draw yet: its scores are below, and "
-        f"every prediction is in {run.folder / 'predictions.parquet'}."
+        f"This run predicts {what} ({run.spec.predicted}), which are not drawn object by object: "
+        f"the Train page shows its scores, and every prediction is in {run.folder / 'predictions.parquet'}."
     )
 
 
@@ -113,17 +120,16 @@ def score_table(results: Mapping[str, Any], model: str, kind: str = "all") -> pd
     scored = {model: results["by_kind"].get(kind, {})}
     for name, kinds in results["baselines_by_kind"].items():
         scored[BASELINES[name].label if name in BASELINES else name] = kinds.get(kind, {})
-    return pd.DataFrame(
-        [
-            {"model": name}
-            | {
-                METRICS[metric][0]: with_spread(metric, value["mean"], value["std"])
-                for metric, value in metrics.items()
-                if metric in METRICS
-            }
-            for name, metrics in scored.items()
-        ]
-    )
+    return pd.DataFrame([{"model": name} | score_row(metrics) for name, metrics in scored.items()])
+
+
+def score_row(metrics: Mapping[str, Mapping[str, float | None]]) -> dict[str, str]:
+    """A column a metric: mean ± standard deviation over the folds."""
+    return {
+        METRICS[name][0]: with_spread(name, value["mean"], value["std"])
+        for name, value in metrics.items()
+        if name in METRICS
+    }
 
 
 def scores(results: Mapping[str, Any], model: str, metric: str, kind: str = "all") -> dict[str, tuple[float, float]]:

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 from gnnlib.graph.diagnostics import summarize
 from gnnlib.models.output import Attention
 from gnnlib.models.registry import build_model
+from gnnlib.models.stack import Stack
 from gnnlib.training import distributed, scores
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.data import TrainingData
@@ -232,16 +233,8 @@ class _Training:
         features: of the nodes of either graph, [n, F] and [n', F]. name: of this training among the fold's.
         """
         data, fold = self.data, self.data.folds[number]
-        inside, seen = fold.training_graph, fold.inference_graph
-        graph, asked, examples = data.graph.subgraph(inside), _asked(data, inside), data.examples(inside)
-        target, learned = data.target[examples], data.examples(fold.train)[examples]
-        scalers = Scalers.fit(
-            graph, features[0], target, fold.train[inside], learned, spec.task, len(data.classes), asked.velocities
-        )
-        n_outputs = len(data.classes) if spec.task == "node_classification" else len(spec.targets)
-        model = build_model(spec.model, features[0].shape[1], scalers.n_edge_features, n_outputs, spec.seed, spec.task)
-        watched = data.examples(fold.validation)[examples]
-        fold_data = FoldData.build(graph, features[0], target, learned, watched, scalers, asked)
+        seen = fold.inference_graph
+        model, fold_data, scalers = set_up(data, number, spec, features[0])
         checkpoint = self.kept.training(number, f"{name}{spec.seed}")
         first = name == "network" and not self.folds and spec.seed == self.spec.seed
         on_start = self.log if first else lambda sentence: None
@@ -337,6 +330,20 @@ class _Fitted:
     result: FitResult
     tested: Prediction | None = None
     watched: Prediction | None = None
+
+
+def set_up(data: TrainingData, number: int, spec: RunSpec, features: np.ndarray) -> tuple[Stack, FoldData, Scalers]:
+    """A fold's network before its first step and what it is trained on. features: [n, F] of the training graph."""
+    fold, inside = data.folds[number], data.folds[number].training_graph
+    graph, asked, examples = data.graph.subgraph(inside), _asked(data, inside), data.examples(inside)
+    target, learned = data.target[examples], data.examples(fold.train)[examples]
+    scalers = Scalers.fit(
+        graph, features, target, fold.train[inside], learned, spec.task, len(data.classes), asked.velocities
+    )
+    n_outputs = len(data.classes) if spec.task == "node_classification" else len(spec.targets)
+    model = build_model(spec.model, features.shape[1], scalers.n_edge_features, n_outputs, spec.seed, spec.task)
+    watched = data.examples(fold.validation)[examples]
+    return model, FoldData.build(graph, features, target, learned, watched, scalers, asked), scalers
 
 
 def _asked(data: TrainingData, part: np.ndarray) -> Asked:

@@ -329,6 +329,64 @@ def loss_curves(history: pd.DataFrame) -> go.Figure:
     return figure
 
 
+def losses_of_runs(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """Validation loss of several runs against the epoch: the mean over their folds, and what these span as a band.
+
+    histories: name -> as in `loss_curves`. Where no rows are watched, the training loss.
+    """
+    figure = _figure(height=330, legend=True)
+    for number, (name, history) in enumerate(histories.items()):
+        colour = CYCLE[number % len(CYCLE)]
+        watched = history["validation_loss"].notna().any()
+        folds = history.groupby("epoch")["validation_loss" if watched else "train_loss"].agg(["min", "mean", "max"])
+        _band(figure, folds.index, folds["min"], folds["mean"], folds["max"], colour)
+        label = name if watched else f"{name} (training)"
+        figure.data[-1].update(name=label, showlegend=True, hovertemplate=f"{label}, epoch %{{x}}: %{{y:.4f}}")
+        for trace in figure.data[-3:-1]:
+            trace.showlegend = False
+    figure.update_xaxes(title="epoch")
+    figure.update_yaxes(title="loss, mean of the folds")
+    return figure
+
+
+def along_training(history: pd.DataFrame, column: str, label: str) -> go.Figure:
+    """One column of a run's history over all epochs of all folds, in the order in which they were trained."""
+    figure = _figure(height=150)
+    figure.add_scatter(
+        x=np.arange(1, len(history) + 1),
+        y=history[column],
+        mode="lines",
+        line={"color": COOL, "width": 1.8},
+        hovertemplate="%{y:.4g}<extra></extra>",
+    )
+    figure.update_xaxes(title="epochs trained so far")
+    figure.update_yaxes(title=label, rangemode="tozero", nticks=4)
+    return figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
+    """Share of each true class (row) that was given each class (column); counts: [C, C]."""
+    counts = np.asarray(counts, dtype=np.float64)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    names = [str(name) for name in classes]
+    figure = _figure(height=max(HEIGHT, 90 + 26 * len(names)))
+    figure.add_heatmap(
+        z=share,
+        x=names,
+        y=names,
+        customdata=counts,
+        colorscale=[[0, "rgba(217,143,51,0.05)"], [1, ACCENT]],
+        zmin=0,
+        zmax=1,
+        showscale=False,
+        texttemplate="%{z:.0%}" if len(names) <= 12 else None,
+        hovertemplate="truth %{y}, predicted %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
+    )
+    figure.update_xaxes(title="predicted", type="category")
+    figure.update_yaxes(title="truth", type="category", autorange="reversed")
+    return figure
+
+
 def ego_graph(ego: Ego, row_ids: np.ndarray, unit: str = "Mpc", weight: str = "attention") -> go.Figure:
     """A node in the middle of those it listens to, at their true separations in the plane in which they spread most.
 

@@ -228,16 +228,65 @@ def test_training_starts_in_a_process_of_its_own_and_the_run_is_opened(
     assert any(button.key == "cancel" for button in app.button)
 
 
-def test_a_feature_that_is_a_position_is_refused(session: Session) -> None:
+def test_without_features_a_run_is_of_positions_only(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("gnnlib.training.worker.launch", launched.append)
+    app = session("train")
+    next(box for box in app.multiselect if box.label == "Features").set_value([]).run()
+    assert "Positions only" in said(app)
+    app.button(key="start").click().run()
+    fine(app)
+    assert launched[0].spec.features == ()
+
+
+def test_a_feature_that_is_the_target_is_refused_in_one_sentence(session: Session) -> None:
     app = session("train")
     features = next(box for box in app.multiselect if box.label == "Features")
-    target = next(box for box in app.selectbox if box.label == "Target").value
-    features.set_value([*features.value, target] if target in features.options else features.value).run()
-    features = next(box for box in app.multiselect if box.label == "Features")
-    features.set_value([]).run()
+    features.set_value(["stellar_mass"]).run()
+    next(box for box in app.selectbox if box.label == "Target").set_value("stellar_mass").run()
     app.button(key="start").click().run()
     assert not app.exception
-    assert len(app.error) == 1 and "features" in app.error[0].value
+    assert len(app.error) == 1 and "also a feature" in app.error[0].value
+
+
+@pytest.mark.parametrize("task", ["node_classification", "edge_classification", "graph_regression"])
+def test_every_task_can_be_started(session: Session, monkeypatch: pytest.MonkeyPatch, task: str) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("gnnlib.training.worker.launch", launched.append)
+    monkeypatch.setattr("pages._train_plan.prepared", lambda spec: None)
+    app = session("train")
+    app.selectbox(key="task").set_value(task).run()
+    fine(app)
+    if task == "graph_regression":
+        next(box for box in app.selectbox if box.label == "Of a group it is").set_value("sum").run()
+    app.button(key="start").click().run()
+    fine(app)
+    spec = launched[0].spec
+    assert spec.task == task and spec.features
+    assert spec.label if task == "edge_classification" else spec.target
+
+
+def test_presets_fill_the_form_and_the_equation_of_a_model_can_be_asked_for(session: Session) -> None:
+    app = session("train")
+    app.selectbox(key="preset").set_value("wu2024").run()
+    fine(app)
+    assert figure_of(app, "Epochs") == 1000 and figure_of(app, "Hidden width") == 64
+    assert "Wu, Jespersen & Wechsler (2024)" in said(app)
+    assert any("softmax" in formula.value for formula in app.latex)
+
+
+def figure_of(app: AppTest, label: str) -> float | None:
+    """The value of a field for numbers."""
+    return next(field.value for field in app.number_input if field.label == label)
+
+
+def test_a_buffer_narrower_than_the_reach_and_a_random_split_are_warned_of(session: Session) -> None:
+    app = session("train")
+    app.number_input(key="buffer").set_value(0.5).run()
+    assert "Narrower than linking length × depth" in said(app)
+    app.segmented_control(key="split_demo").set_value("random").run()
+    fine(app)
+    assert "the scores are too good" in said(app)
 
 
 @pytest.fixture
@@ -300,10 +349,70 @@ def test_runs_of_every_task_can_be_opened_on_every_page(
     fine(app)
     assert figure(app, label)
     if run.spec.task != "node_regression":
-        assert "cannot draw yet" in said(app)
+        assert "not drawn object by object" in said(app)
     for page in ("attention", "train"):
         app.switch_page(f"{page}.py").run()
         fine(app)
+
+
+def test_an_estimate_is_measured_before_the_start(session: Session, small_catalog: Path) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("path").run()
+    app.text_input(key="path").set_value("small.csv").run()
+    app.switch_page("train.py").run()
+    assert "a step on the whole graph" in said(app)
+    app.button(key="measure").click().run()
+    fine(app)
+    assert "steps of the first fold" in said(app)
+
+
+def test_folds_are_drawn_in_space(session: Session, small_catalog: Path) -> None:
+    app = session("catalog")
+    app.segmented_control(key="source").set_value("path").run()
+    app.text_input(key="path").set_value("small.csv").run()
+    app.switch_page("train.py").run()
+    before = len(app.get("bidi_component"))
+    app.toggle(key="folds_drawn").set_value(True).run()
+    fine(app)
+    assert len(app.get("bidi_component")) == before + 1
+    assert {"train", "validation", "buffer", "test"} == set(app.dataframe[-2].value["part"])
+
+
+def test_notes_are_kept_and_a_deleted_run_comes_back(session: Session, finished: Run) -> None:
+    app = session("train", run=finished.id)
+    app.text_area(key=f"notes_{finished.id}").set_value("a first try").run()
+    fine(app)
+    assert finished.notes == "a first try"
+    app.session_state["runs"] = {"selection": {"rows": [0], "columns": []}}
+    app.run()
+    app.button(key="delete_runs").click().run()
+    fine(app)
+    assert not finished.folder.exists() and "Deleted" in said(app)
+    app.button(key="undo_delete").click().run()
+    fine(app)
+    assert finished.folder.exists() and "".join(app.query_params["run"]) == finished.id
+
+
+def test_an_interrupted_run_can_be_gone_on_with(
+    session: Session, finished: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("gnnlib.training.worker.launch", launched.append)
+    finished.write_status(state="cancelled", message="Cancelled; start it again to go on.")
+    app = session("train", run=finished.id)
+    app.button(key="resume").click().run()
+    assert [run.id for run in launched] == [finished.id]
+
+
+def test_runs_are_shown_side_by_side(session: Session, finished: Run) -> None:
+    app = session("train", run=finished.id)
+    app.session_state["runs"] = {"selection": {"rows": [0, 1], "columns": []}}
+    app.run()
+    fine(app)
+    assert any(header.value == "Side by side" for header in app.subheader)
+    tables = [table.value for table in app.dataframe]
+    assert any("setting" in table and "epochs" in set(table["setting"]) for table in tables)
+    assert any("run" in table and "R²" in table and len(table) == 2 for table in tables)
 
 
 def test_a_run_of_a_catalog_that_has_changed_since_is_not_mixed_with_it(

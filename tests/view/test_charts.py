@@ -47,6 +47,9 @@ def figures() -> dict[str, go.Figure]:
         "step_memory": charts.step_memory(radii, 1e9 * radii**3, 1.0),
         "positions": charts.positions(truth, truth, ("x", "y")),
         "loss_curves": charts.loss_curves(HISTORY),
+        "losses_of_runs": charts.losses_of_runs({"a": HISTORY, "b": HISTORY}),
+        "along_training": charts.along_training(HISTORY, "train_loss", "loss"),
+        "confusion": charts.confusion(np.array([[3, 1], [0, 4]]), ["a", "b"]),
         "parity": charts.parity(truth, truth + 0.1, IDS, "log M", truth, "mass", [IDS[0]]),
         "residual_against": charts.residual_against(truth, truth * 0, IDS, "mass", "log M"),
         "attention_by_separation": charts.attention_by_separation(PROFILE),
@@ -142,6 +145,19 @@ def test_each_fold_has_a_training_and_a_validation_curve() -> None:
     figure = charts.loss_curves(HISTORY)
     assert [trace.name for trace in figure.data] == ["fold 1, training", "fold 1", "fold 2, training", "fold 2"]
     assert tuple(figure.data[3].y) == (1.3, 0.8)
+
+
+def test_runs_side_by_side_are_the_mean_of_their_folds() -> None:
+    figure = charts.losses_of_runs({"one": HISTORY, "other": HISTORY.assign(validation_loss=np.nan)})
+    shown = {trace.name: trace for trace in figure.data if trace.showlegend is not False}
+    assert list(shown) == ["one", "other (training)"]
+    expected = HISTORY.groupby("epoch")["validation_loss"].mean()
+    assert tuple(shown["one"].y) == pytest.approx(tuple(expected))
+
+
+def test_a_confusion_shows_shares_of_the_true_class() -> None:
+    shares = charts.confusion(np.array([[3, 1], [0, 4]]), ["a", "b"]).data[0].z
+    np.testing.assert_allclose(shares, [[0.75, 0.25], [0.0, 1.0]])
 
 
 def test_many_positions_are_thinned_at_random_and_not_from_the_front() -> None:
