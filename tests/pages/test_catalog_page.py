@@ -84,6 +84,23 @@ def test_every_section_shows_the_sample_without_trouble(session: Session, name: 
 # The table
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,y,z\n1,2,3\n",
+        "x\n1\n2\n",
+        "<b>x</b>,y:$1$,z,gap,same\n1,2,inf,,5\n3,4,-inf,,5\n",
+        "ra,dec,z\n10.5,-0.5,-1\n10.6,91,0\n",
+    ],
+    ids=["one row", "one column", "markup and gaps", "no place in space"],
+)
+def test_the_least_of_tables_breaks_no_section(session: Session, data_folder: Path, text: str) -> None:
+    (data_folder / "odd.csv").write_text(text)
+    app = read(session("catalog"), "odd.csv")
+    for name in SECTIONS:
+        section(app, name)
+
+
 def test_the_table_sorts_all_rows_and_not_only_those_in_view(opened: AppTest, survey: Path) -> None:
     table = pd.read_csv(survey)
     opened.selectbox(key="table_sort").set_value("rmag").run()
