@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from gnnlib.graph.graph import Graph
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.run import Run
 from pages import _session
+
+if TYPE_CHECKING:
+    from gnnlib.explain.replay import Replay
 
 # metric -> (label, what one unit of it is multiplied by, format, meaning)
 METRICS = {
@@ -74,6 +77,25 @@ def _same_catalog(run_id: str, used: Catalog, target: str, predictions: pd.DataF
 def outcome(run: Run) -> tuple[Catalog, Graph, pd.DataFrame]:
     """The rows that the run used, their graph, and its predictions in the same order (index: row id)."""
     return _outcome(run.id, written(run))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Opening the model")
+def _replay(run_id: str, moment: float) -> Replay:
+    from gnnlib.explain.replay import Replay
+
+    found = Replay.open(_session.load_run(run_id))
+    _ = found.prediction  # once for all who ask
+    return found
+
+
+def replay(run: Run) -> Replay:
+    """The run's models, ready to be asked again; shared, so it must not be changed. Raises InputError, see there."""
+    return _replay(run.id, written(run))
+
+
+def asked_place(run: Run, row_id: object) -> int:
+    """Where an object is among the rows that the run's models can be asked about."""
+    return int(np.flatnonzero(replay(run).data.catalog.row_ids == row_id)[0])
 
 
 def shown_metric(name: str, value: float | None) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from gnnlib.catalog.expressions import evaluate
 from gnnlib.catalog.table import Catalog
+from gnnlib.explain.errors import by_bins, calibration
+from gnnlib.explain.export import FORMATS, joined, packed
 from gnnlib.training.run import Run
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
@@ -14,13 +19,13 @@ from gnnlib.view.colors import colors_of, column_colors
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
-from pages._exports import downloads
 from pages._layout import heading, metric_strip, next_step, number_columns
 from pages._linked import HINT, linked_points
-from pages._node import node_card
+from pages._node import neighbourhood, node_card
 from pages._scene_files import scene_files
 from pages._sidebar import plain, run_title
 
+LISTED = 1000  # objects in the table of the worst, or the best
 POINTS = 20_000  # more points than this in a chart hide each other and make the page heavy
 
 
@@ -39,28 +44,21 @@ def main() -> None:
         comparison(run)
         return
     with _session.explained():
-        rows, graph, predictions = _results.outcome(run)
+        rows, _, predictions = _results.outcome(run)
         results = run.results
     metric_strip(_results.score_strip(results["metrics"]))
     if not results["complete"]:
         st.info(f"So far {len(results['folds'])} of {run.spec.folds} folds are tested; the others follow.")
-    picture, plot = st.columns([3, 2], gap="medium")
-    with picture:
-        residual_map(run, rows)
+    inspected(run, rows, predictions)
+    plot, against = st.columns(2, gap="medium")
     with plot:
         parity(run, rows, predictions, results["target"])
-    card, against = st.columns([3, 2], gap="medium")
-    with card:
-        node_card(run, rows, graph, predictions, _results.edge_attention(run))
     with against:
         residuals(rows, predictions, results["target"])
+    where_it_errs(run, rows, predictions)
     comparison(run)
     objects(rows, predictions)
-    downloads(
-        "Predictions joined to the catalog",
-        f"predictions_{run.id}",
-        lambda: joined(_results.outcome(run)[0], predictions),
-    )
+    exports(run)
     next_step("attention.py", "Next: what the model attended to", ":material/flare:")
 
 
@@ -76,6 +74,18 @@ def scene_of(run_id: str, moment: float) -> Scene:
         size_by=rows.roles.mass,
         details=(rows.roles.mass,) if rows.roles.mass else (),
     )
+
+
+@st.fragment(key="inspected")
+def inspected(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
+    """Picture and card. A click runs this part alone, so that the card answers at once; the rest follows."""
+    picture, card = st.columns([3, 2], gap="medium")
+    with picture:
+        residual_map(run, rows)
+    with card:
+        node_card(run, rows, predictions)
+    neighbourhood(run, rows, predictions)
+    _session.settle()
 
 
 def residual_map(run: Run, rows: Catalog) -> None:
@@ -95,7 +105,6 @@ def residual_map(run: Run, rows: Catalog) -> None:
     if scene.caption:
         st.caption(scene.caption.capitalize())
     scene_files(scene, Shot(), _session.seen())
-    _session.settle()
 
 
 def parity(run: Run, rows: Catalog, predictions: pd.DataFrame, target: str) -> None:
@@ -189,15 +198,86 @@ def comparison(run: Run) -> None:
         )
 
 
-def joined(rows: Catalog, predictions: pd.DataFrame) -> pd.DataFrame:
-    """The catalog's rows with their predictions beside them."""
-    return _session.table_of(rows).join(predictions.reset_index(drop=True))
+def where_it_errs(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
+    """Errors along mass, or another column, for centrals and satellites; and whether sigma can be trusted."""
+    bins, trust = st.columns([3, 2], gap="medium")
+    with bins:
+        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+            st.subheader("Error by bin", anchor=False)
+            measure = st.segmented_control(
+                "Measure",
+                ["rmse", "nmad", "bias"],
+                default="rmse",
+                required=True,
+                format_func=lambda name: name if name == "bias" else name.upper(),
+                key="bin_measure",
+                label_visibility="collapsed",
+            )
+        values, label = along_mass(rows)
+        table = by_bins(values, predictions["residual"].to_numpy(), central_flag(run, rows))
+        st.plotly_chart(charts.error_by_bin(table, str(measure), label), key="error_by_bin")
+        st.caption(f"Bins of equal counts, {int(table['objects'].min()) if len(table) else 0:,} objects at least.")
+    with trust:
+        st.subheader("Calibration", anchor=False)
+        levels = calibration(*(predictions[name].to_numpy() for name in ("truth", "prediction", "sigma")))
+        st.plotly_chart(charts.calibration(levels), key="calibration")
+        one = float(np.interp(0.6827, levels["level"], levels["inside"]))
+        st.caption(f"Share of the objects inside the interval that sigma promises: ± 1 σ holds {100 * one:.0f} %.")
+
+
+def along_mass(rows: Catalog) -> tuple[np.ndarray, str]:
+    """Log mass where the catalog has one, else the first feature or numeric column."""
+    colour, label = mass_colour(rows)
+    if colour is not None:
+        return colour, label
+    numeric = [str(name) for name in rows.table.columns if rows.table[name].dtype.kind in "iuf"]
+    name = next((name for name in rows.roles.features if name in numeric), numeric[0])
+    return np.asarray(rows.values(name), dtype=np.float64), rows.columns[name].label
+
+
+def central_flag(run: Run, rows: Catalog) -> np.ndarray | None:
+    """[N] bool where the run, or the catalog, has a column of zeros and ones for centrals."""
+    name = run.spec.central or rows.roles.central
+    values = np.asarray(evaluate(name, rows), dtype=np.float64) if name else np.empty(0)
+    return values == 1 if name and np.isin(values, (0, 1)).all() else None
+
+
+def exports(run: Run) -> None:
+    """The whole catalog, every row and column of it, with the predictions beside them."""
+
+    def made(label: str) -> bytes:
+        predictions = run.predictions
+        table, columns = joined(_session.whole(run.spec.catalog), predictions, run.spec.target)
+        return packed(table, columns, label)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The whole catalog with prediction, sigma, fold and residual")
+        for label, (extension, mime) in FORMATS.items():
+            st.download_button(
+                label,
+                partial(made, label),
+                file_name=f"predictions_{run.id}.{extension}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"export_{extension}",
+                on_click="ignore",
+            )
 
 
 def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
-    """All objects, the largest residuals first; selecting a row selects the object."""
-    st.subheader("Objects", anchor=False)
-    order = np.argsort(-np.abs(predictions["residual"].to_numpy()), kind="stable")[:1000]
+    """The worst or the best predicted objects; selecting a row selects the object."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Objects", anchor=False)
+        which = st.segmented_control(
+            "Which objects",
+            ["Worst", "Best"],
+            default="Worst",
+            required=True,
+            key="which_objects",
+            label_visibility="collapsed",
+        )
+    size = np.abs(predictions["residual"].to_numpy())
+    order = np.argsort(-size if which == "Worst" else size, kind="stable")[:LISTED]
     columns = ["truth", "prediction", "sigma", "residual", "fold"]
     table = predictions[columns].iloc[order].reset_index(names="row")
     shown = [name for name in (rows.roles.mass, *rows.roles.features[:4]) if name]
@@ -208,17 +288,18 @@ def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
         table,
         hide_index=True,
         height=280,
-        on_select=open_object,
+        on_select=partial(open_object, f"objects_{which}"),
         selection_mode="single-row",
-        key="objects",
+        key=f"objects_{which}",
         column_config=number_columns(table)
         | {name: st.column_config.NumberColumn(format="%.3f") for name in columns if name != "fold"},
     )
-    st.caption("The thousand largest residuals; select a row to see the object.")
+    extreme = "largest" if which == "Worst" else "smallest"
+    st.caption(f"The {len(table):,} {extreme} residuals; select a row to see the object.")
 
 
-def open_object() -> None:
-    chosen = st.session_state.objects["selection"]["rows"]
+def open_object(key: str) -> None:
+    chosen = st.session_state[key]["selection"]["rows"]
     if chosen:
         _session.select([st.session_state.listed_objects[chosen[0]]])
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
 from gnnlib.explain import effects
 from gnnlib.explain.replay import Fields, Replay
+from gnnlib.graph.graph import Graph
+from gnnlib.graph.space import periodic_sides
 
 EDGES_DELETED = 400  # edges of an ego graph up to which those beyond the first hop are deleted, too
 
@@ -63,11 +67,39 @@ def _deletion(fields: Fields) -> np.ndarray:
     return change
 
 
-def ego_rows(replay: Replay, row: int) -> tuple[np.ndarray, np.ndarray]:
-    """Places in the run's catalog of the objects in a row's receptive field, the row first, and their hops."""
+@dataclass(frozen=True)
+class Ego:
+    """The receptive field of a row as a small graph of its own.
+
+    graph: the row is node 0, the others stand around it where the minimum image puts them, without a box. rows: [n]
+    places in the run's catalog. hops: [n] steps from the row.
+    """
+
+    graph: Graph
+    rows: np.ndarray
+    hops: np.ndarray
+
+
+def ego_graph(replay: Replay, row: int) -> Ego:
+    """The objects and edges that a row's prediction depends on. Raises InputError for a row that is not tested yet."""
     fold, node = replay.place(row)
     fields = fold.fields(np.array([node]))
-    return fold.rows[fields.node], fields.hop
+    whole, edges = fold.graph, fields.edge
+    apart = whole.positions[fields.node] - whole.positions[node]
+    if whole.box is not None:
+        apart -= whole.box * np.round(apart / periodic_sides(whole.box))
+    order = np.lexsort([fields.edge_index[0], fields.edge_index[1]])
+    graph = replace(
+        whole,
+        positions=whole.positions[node] + apart,
+        edge_index=fields.edge_index[:, order],
+        separations=whole.separations[edges][order],
+        lengths=whole.lengths[edges][order],
+        edge_features=whole.edge_features[edges][order],
+        row_ids=whole.row_ids[fields.node],
+        box=None,
+    )
+    return Ego(graph, fold.rows[fields.node], fields.hop)
 
 
 def similar(replay: Replay, row: int, count: int = 8) -> pd.DataFrame:

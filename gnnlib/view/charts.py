@@ -576,6 +576,44 @@ def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, mod
     return figure
 
 
+def error_by_bin(table: pd.DataFrame, measure: str, label: str) -> go.Figure:
+    """A measure of error in bins of a column, for all objects and for each kind; table as `explain.errors.by_bins`."""
+    figure = _figure(legend=True)
+    for kind, colour in (("all", MUTED), ("centrals", ACCENT), ("satellites", COOL)):
+        part = table[table["kind"] == kind]
+        if len(part):
+            figure.add_scatter(
+                x=part["centre"],
+                y=part[measure],
+                name=kind,
+                customdata=part["objects"],
+                mode="lines+markers",
+                line={"color": colour, "width": 2},
+                hovertemplate=f"{kind}, %{{x:.3g}}: %{{y:.4f}} (%{{customdata:,}} objects)<extra></extra>",
+            )
+    figure.update_xaxes(title=label)
+    figure.update_yaxes(title="bias" if measure == "bias" else measure.upper(), rangemode="tozero")
+    return figure
+
+
+def calibration(levels: pd.DataFrame) -> go.Figure:
+    """Share of the truths inside the interval of each level, with the line on which it is what it promises."""
+    figure = _figure()
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "width": 1.2, "dash": "dash"}, hoverinfo="skip"
+    )
+    figure.add_scatter(
+        x=levels["level"],
+        y=levels["inside"],
+        mode="lines+markers",
+        line={"color": ACCENT, "width": 2},
+        hovertemplate="promised %{x:.0%}: %{y:.1%} inside<extra></extra>",
+    )
+    figure.update_xaxes(title="promised", tickformat=".0%", range=[0, 1])
+    figure.update_yaxes(title="inside", tickformat=".0%", range=[0, 1])
+    return figure
+
+
 def _band(
     figure: go.Figure, x: object, low: object, median: object, high: object, colour: str = ACCENT, **place: int
 ) -> None:

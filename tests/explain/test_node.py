@@ -90,9 +90,14 @@ def test_percentile_counts_smaller_residuals():
     assert node.percentile(np.array([-3.0, 1.0, 2.0, np.nan, 4.0]), -3.0) == 50.0
 
 
-def test_ego_rows_start_with_the_object(replays):
+def test_the_ego_graph_stands_around_its_object_without_a_box(replays):
     replay = replays["attention"]
-    row = replay.sample(1)[0]
-    rows, hops = node.ego_rows(replay, row)
-    assert rows[0] == row and hops[0] == 0 and pd.Series(hops).is_monotonic_increasing
-    assert len(set(rows)) == len(rows)
+    for row in replay.sample(12):
+        ego = node.ego_graph(replay, row)
+        assert ego.rows[0] == row and ego.hops[0] == 0 and pd.Series(ego.hops).is_monotonic_increasing
+        source, receiver = ego.graph.edge_index
+        apart = ego.graph.positions[source] - ego.graph.positions[receiver]
+        np.testing.assert_allclose(apart, ego.graph.separations, atol=1e-9)
+        table = node.ego_table(replay, row)
+        pairs = set(zip(ego.graph.row_ids[source], ego.graph.row_ids[receiver], strict=True))
+        assert pairs == set(zip(table["source"], table["receiver"], strict=True))
