@@ -12,7 +12,7 @@ import streamlit as st
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.explain.attention import HEAD, head_label
-from gnnlib.explain.honesty import unit_of
+from gnnlib.explain.errors import unit_of
 from gnnlib.training.run import Run
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
@@ -200,12 +200,18 @@ def neighbourhood(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
         return
     picture, listed = st.columns([2, 3], gap="medium")
     with picture:
-        scene = ego_scene(run.id, _results.written(run), asked, str(strength))
-        state = graph_canvas(scene, key="ego_canvas", height=340, selection=[rows.row_ids[at].item()])
-        if state.selected and str(state.selected[-1]) != str(rows.row_ids[at]):
-            _session.select(state.selected[-1:])
+        ego_picture(run, _results.replay(run).data.catalog, asked, str(strength), key="ego_canvas", height=340)
     with listed:
         edge_table(run, table)
+
+
+def ego_picture(run: Run, rows: Catalog, at: int, strength: str, key: str, height: int) -> None:
+    """An object among its neighbours in 3D; a click on one selects it. rows, at: as the run's models see them."""
+    scene = ego_scene(run.id, _results.written(run), at, strength)
+    own = rows.row_ids[at].item()
+    state = graph_canvas(scene, key=key, height=height, selection=[own])
+    if state.selected and state.selected[-1] != own:
+        _session.select(state.selected[-1:])
 
 
 def edge_table(run: Run, table: pd.DataFrame) -> None:

@@ -98,6 +98,13 @@ def asked_place(run: Run, row_id: object) -> int:
     return int(np.flatnonzero(replay(run).data.catalog.row_ids == row_id)[0])
 
 
+def central_flag(run: Run, rows: Catalog) -> np.ndarray | None:
+    """[N] bool where the run, or the catalog, has a column of zeros and ones for centrals."""
+    name = run.spec.central or rows.roles.central
+    values = np.asarray(evaluate(name, rows), dtype=np.float64) if name else np.empty(0)
+    return values == 1 if name and np.isin(values, (0, 1)).all() else None
+
+
 def shown_metric(name: str, value: float | None) -> str:
     _, scale, form, _ = METRICS[name]
     return "–" if value is None or not np.isfinite(value) else form.format(scale * value)

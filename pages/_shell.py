@@ -21,6 +21,9 @@ page = st.navigation(
         st.Page("train.py", title="Train", icon=":material/model_training:"),
         st.Page("predictions.py", title="Predictions", icon=":material/scatter_plot:"),
         st.Page("attention.py", title="Attention", icon=":material/flare:"),
+        st.Page("trust.py", title="Trust", icon=":material/balance:"),
+        st.Page("whatif.py", title="What if", icon=":material/experiment:"),
+        st.Page("compare.py", title="Compare", icon=":material/compare:"),
     ]
 )
 

@@ -9,10 +9,26 @@ import pandas as pd
 import streamlit as st
 
 from gnnlib.catalog.table import Catalog
-from gnnlib.explain.attention import ALL_HEADS, by_separation, head_label, top_edges, weights
+from gnnlib.errors import InputError
+from gnnlib.explain.attention import (
+    ALL_HEADS,
+    LARGEST,
+    between_folds,
+    between_heads,
+    between_runs,
+    by_kind,
+    by_quantity,
+    by_separation,
+    edge_quantities,
+    entropy,
+    head_label,
+    to_themselves,
+    top_edges,
+    weights,
+)
 from gnnlib.explain.attention import relative as relative_to_share
 from gnnlib.graph.graph import Graph
-from gnnlib.training.run import Run
+from gnnlib.training.run import Run, list_runs
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
@@ -24,7 +40,7 @@ from pages._layout import heading, next_step
 from pages._linked import ego
 from pages._node import own_row
 from pages._scene_files import scene_files
-from pages._sidebar import plain, run_title
+from pages._sidebar import plain, run_label, run_title
 
 
 def main() -> None:
@@ -65,24 +81,21 @@ def main() -> None:
             f"{int(known.sum()):,} of {graph.n_edges:,} directed edges carry attention: those of which the "
             "receiver was tested on a graph that holds the edge."
         )
-    profile, node = st.columns(2, gap="medium")
-    with profile:
-        st.subheader("Attention against separation", anchor=False)
-        bins = profile_of(run.id, _results.written(run), which)
-        st.plotly_chart(charts.attention_by_separation(bins, graph.length_unit), key="profile")
-        st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
-        own_values(rows)
-    with node:
+    about(run, rows, which)
+    edges, row = st.columns(2, gap="medium")
+    with edges:
         edges_of_node(run, which, graph, attention)
+    with row:
+        own_values(rows)
     downloads("Attention of every edge", f"attention_{run.id}", lambda: _results.attention(run))
-    next_step("catalog.py", "Next: try your own catalog", ":material/upload:")
+    next_step("trust.py", "Next: whether to believe it", ":material/balance:")
 
 
 def choice(run: Run) -> tuple[str, bool]:
     """Which weights, and whether relative to an equal share."""
     which = st.selectbox(
         "Weights",
-        [ALL_HEADS, *_results.attention_heads(run)],
+        [ALL_HEADS, LARGEST, *_results.attention_heads(run)],
         format_func=head_label,
         key="attention_head",
         persist_state="session",
@@ -146,9 +159,139 @@ def canvas(run: Run, which: str, relative: bool) -> None:
     _session.settle()
 
 
+def about(run: Run, rows: Catalog, which: str) -> None:
+    """Whom objects attend to, and whether heads, folds and other runs say the same."""
+    part = st.segmented_control(
+        "About attention",
+        ["What draws attention", "Do heads and folds agree?", "Another run"],
+        default="What draws attention",
+        required=True,
+        key="attention_about",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    if part == "What draws attention":
+        what_draws_attention(run, rows, which)
+    elif part == "Another run":
+        another_run(run, which)
+    else:
+        agreement(run, which)
+
+
+QUANTITIES = {
+    "separation": "separation",
+    "mass_ratio": "log₁₀ mass of the neighbour / own mass",
+    "speed": "relative speed [km/s]",
+    "approach": "relative velocity along the edge [km/s], receding positive",
+}
+
+
+def what_draws_attention(run: Run, rows: Catalog, which: str) -> None:
+    along, kinds = st.columns(2, gap="medium")
+    moment = _results.written(run)
+    with along:
+        profiles = profiles_of(run.id, moment, which)
+        name = st.selectbox(
+            "Attention against",
+            list(profiles),
+            format_func=lambda name: QUANTITIES[name].split(" [")[0],
+            key="attention_against",
+            persist_state="session",
+        )
+        unit = f" [{rows.length_unit}]" if name == "separation" and rows.length_unit else ""
+        st.plotly_chart(charts.attention_profile(profiles[name], QUANTITIES[name] + unit), key="profile")
+        st.caption("Attention × degree: 1 where a neighbour gets no more than its share. Band: 16–84 % of the edges.")
+    with kinds:
+        st.subheader("Centrals and satellites", anchor=False)
+        table = kinds_of(run.id, moment, which)
+        if table is None:
+            st.caption("The catalog has no column that tells centrals from satellites.")
+        else:
+            st.plotly_chart(charts.attention_by_kind(table), key="attention_by_kind")
+            st.caption("From the neighbour to the object that listens; median and 16–84 % of the edges.")
+        own = to_themselves(_results.attention(run), which)
+        st.caption(
+            "No object listens to itself: this graph has no self-loops."
+            if own is None
+            else f"Self-loops are in no figure here; on average an object gives its own {own:.3f} of its attention."
+        )
+
+
+def agreement(run: Run, which: str) -> None:
+    spread, heads, folds = st.columns(3, gap="medium")
+    found = agreement_of(run.id, _results.written(run))
+    names = [head_label(name) for name in found["heads"].index]
+    with spread:
+        st.subheader("How spread out", anchor=False)
+        st.plotly_chart(
+            charts.head_entropy(found["entropy"], [head_label(name) for name in found["entropy"]["head"]]),
+            key="head_entropy",
+        )
+    with heads:
+        st.subheader("Between heads", anchor=False)
+        st.plotly_chart(charts.agreement(found["heads"], names), key="head_agreement")
+    with folds:
+        st.subheader("Between folds", anchor=False)
+        try:
+            table = fold_agreement(run.id, _results.written(run))
+            st.plotly_chart(charts.agreement(table, list(table.index)), key="fold_agreement")
+        except InputError as error:
+            st.caption(str(error))
+    st.caption(
+        "Agreement: rank correlation of the weights among the neighbours of one object, in the mean over objects. "
+        "For the folds each model was asked about the same 300 objects."
+    )
+
+
+def another_run(run: Run, which: str) -> None:
+    """Agreement with a run of another seed, or of other choices, on the same catalog."""
+    others = [
+        other
+        for other in list_runs()
+        if other.id != run.id
+        and other.status.state == "finished"
+        and _results.attention_heads(other)
+        and other.spec.catalog.path == run.spec.catalog.path
+    ]
+    if not others:
+        st.info("There is no other finished attention run on this catalog; train one with another seed to compare.")
+        return
+    chosen = st.selectbox("Run", others, format_func=run_label, key="attention_other_run")
+    head = which if which in (ALL_HEADS, LARGEST) else ALL_HEADS
+    rho, error, objects = between_runs(_results.attention(run), _results.attention(chosen), head)
+    if not objects:
+        st.info("The two runs have no object in common that attends to the same three neighbours.")
+        return
+    st.metric("Agreement (rank correlation)", f"{rho:+.3f} ± {error:.3f}", width="content")
+    st.caption(f"{head_label(head)}, mean over {objects:,} objects with at least three common neighbours.")
+
+
 @st.cache_data(max_entries=8, show_spinner=False)
-def profile_of(run_id: str, moment: float, which: str) -> pd.DataFrame:
-    return by_separation(_results.attention(_session.load_run(run_id)), which)
+def profiles_of(run_id: str, moment: float, which: str) -> dict[str, pd.DataFrame]:
+    run = _session.load_run(run_id)
+    table, rows = _results.attention(run), _results.outcome(run)[0]
+    known = edge_quantities(table, rows)
+    others = {str(name): by_quantity(table, known[name].to_numpy(), which) for name in known if name != "separation"}
+    return {"separation": by_separation(table, which), **others}
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def kinds_of(run_id: str, moment: float, which: str) -> pd.DataFrame | None:
+    run = _session.load_run(run_id)
+    rows = _results.outcome(run)[0]
+    central = _results.central_flag(run, rows)
+    return None if central is None else by_kind(_results.attention(run), rows, central, which)
+
+
+@st.cache_data(max_entries=4, show_spinner="Comparing heads")
+def agreement_of(run_id: str, moment: float) -> dict[str, pd.DataFrame]:
+    table = _results.attention(_session.load_run(run_id))
+    return {"entropy": entropy(table), "heads": between_heads(table)}
+
+
+@st.cache_data(max_entries=4, show_spinner="Asking every fold's model about the same objects")
+def fold_agreement(run_id: str, moment: float) -> pd.DataFrame:
+    return between_folds(_results.replay(_session.load_run(run_id)))
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from gnnlib.catalog.expressions import evaluate
 from gnnlib.catalog.table import Catalog
 from gnnlib.explain.errors import by_bins, calibration
 from gnnlib.explain.export import FORMATS, joined, packed
@@ -214,7 +213,7 @@ def where_it_errs(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
                 label_visibility="collapsed",
             )
         values, label = along_mass(rows)
-        table = by_bins(values, predictions["residual"].to_numpy(), central_flag(run, rows))
+        table = by_bins(values, predictions["residual"].to_numpy(), _results.central_flag(run, rows))
         st.plotly_chart(charts.error_by_bin(table, str(measure), label), key="error_by_bin")
         st.caption(f"Bins of equal counts, {int(table['objects'].min()) if len(table) else 0:,} objects at least.")
     with trust:
@@ -233,13 +232,6 @@ def along_mass(rows: Catalog) -> tuple[np.ndarray, str]:
     numeric = [str(name) for name in rows.table.columns if rows.table[name].dtype.kind in "iuf"]
     name = next((name for name in rows.roles.features if name in numeric), numeric[0])
     return np.asarray(rows.values(name), dtype=np.float64), rows.columns[name].label
-
-
-def central_flag(run: Run, rows: Catalog) -> np.ndarray | None:
-    """[N] bool where the run, or the catalog, has a column of zeros and ones for centrals."""
-    name = run.spec.central or rows.roles.central
-    values = np.asarray(evaluate(name, rows), dtype=np.float64) if name else np.empty(0)
-    return values == 1 if name and np.isin(values, (0, 1)).all() else None
 
 
 def exports(run: Run) -> None:

@@ -12,6 +12,11 @@ from gnnlib.errors import InputError
 LEVELS = np.round(np.arange(0.05, 1.0, 0.05), 2)
 
 
+def unit_of(target: str) -> str:
+    """What changes of a target are counted in: "dex" for a logarithm, else nothing."""
+    return "dex" if target.strip().startswith("log10") else ""
+
+
 def by_bins(values: np.ndarray, residual: np.ndarray, kind: np.ndarray | None = None, bins: int = 8) -> pd.DataFrame:
     """Errors in bins of `values` [N] with equal counts, for all objects and for each kind.
 

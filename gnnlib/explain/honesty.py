@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from gnnlib.errors import InputError
 from gnnlib.explain import effects
-from gnnlib.explain.attention import ALL_HEADS, head_label
+from gnnlib.explain.attention import ALL_HEADS, LARGEST, head_label
+from gnnlib.explain.errors import unit_of
+from gnnlib.explain.ranks import by_group, mean_and_error, standard_ranks
 from gnnlib.explain.replay import Fields, Replay
 
 FEWEST = 4  # neighbours an object must have for a rank correlation
@@ -93,7 +94,7 @@ class Honesty:
 def worth(replay: Replay) -> Worth:
     """The errors of a run's models with edges, without, and of the mean of the training rows."""
     rows = np.flatnonzero(replay.fold_of >= 0)
-    truth = replay.data.first_target[rows]
+    truth = replay.target[rows]
     with_edges, without, mean = replay.prediction[rows], np.empty(len(rows)), np.empty(len(rows))
     for fold, at, nodes in replay.by_fold(rows):
         without[at] = fold.without_edges()[nodes]
@@ -164,11 +165,6 @@ def judge(
     )
 
 
-def unit_of(target: str) -> str:
-    """What changes of a target are counted in: "dex" for a logarithm, else nothing."""
-    return "dex" if target.strip().startswith("log10") else ""
-
-
 def _rankings(replay: Replay, fields: Fields, head: str, seed: int, tell: Callable[[float, str], None]) -> pd.DataFrame:
     """One row an edge into a centre, with every ranking."""
     near = np.flatnonzero(fields.near)
@@ -203,8 +199,8 @@ def _rankings(replay: Replay, fields: Fields, head: str, seed: int, tell: Callab
 
 def _head(replay: Replay, attention: np.ndarray, head: str) -> np.ndarray:
     """One column of attention [E, layers * heads] by its name, or the mean of all."""
-    if head == ALL_HEADS:
-        return attention.mean(axis=1)
+    if head in (ALL_HEADS, LARGEST):
+        return attention.mean(axis=1) if head == ALL_HEADS else attention.max(axis=1)
     layers, names = replay.run.spec.model.depth, []
     for layer in range(layers):
         names += [f"layer{layer}_head{number}" for number in range(attention.shape[1] // layers)]
@@ -254,44 +250,17 @@ def _correlations(
     rows, single = {}, {}
     for name in (name for name in RANKINGS if name in edges and name != "deletion"):
         values = edges[name].to_numpy()
-        rho = _by_group(standard_ranks(np.abs(values) if name in SIGNED else values, group) * truth, group)
+        rho = by_group(standard_ranks(np.abs(values) if name in SIGNED else values, group) * truth, group)
         single[name] = rho
-        rows[name] = _mean(rho)
+        rows[name] = mean_and_error(rho)
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["rho", "error", "objects"])
     if "attention" not in edges or not len(edges):
         return table, None, None
     ranks = standard_ranks(edges["attention"].to_numpy(), group)
-    means = [_mean(_by_group(_shuffled(ranks, group, seed + 1 + n) * truth, group))[0] for n in range(SHUFFLES)]
+    means = [mean_and_error(by_group(_shuffled(ranks, group, seed + 1 + n) * truth, group))[0] for n in range(SHUFFLES)]
     low, high = np.quantile(means, (0.025, 0.975))
-    lead, error, _ = _mean(single["attention"] - single["distance"])
+    lead, error, _ = mean_and_error(single["attention"] - single["distance"])
     return table, (float(low), float(high)), (lead, error)
-
-
-def standard_ranks(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """Ranks within each group with mean 0, such that products summed over a group are Spearman's rho; NaN where all
-    values of a group are equal. Groups lie together.
-    """
-    ranks = np.empty(len(values))
-    counts = np.bincount(group)
-    starts = np.cumsum(counts) - counts
-    for start, count in zip(starts, counts, strict=True):
-        ranks[start : start + count] = rankdata(values[start : start + count])
-    ranks -= (_by_group(ranks, group) / counts)[group]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return ranks / np.sqrt(_by_group(ranks**2, group))[group]
-
-
-def _by_group(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    return np.bincount(group, values)
-
-
-def _mean(values: np.ndarray) -> tuple[float, float, int]:
-    """Mean, its standard error, and how many are finite."""
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), float("nan"), 0
-    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-    return float(values.mean()), error, len(values)
 
 
 def _certainty(gain: np.ndarray) -> float:

@@ -119,7 +119,7 @@ def similar(replay: Replay, row: int, count: int = 8) -> pd.DataFrame:
         {
             "row": replay.data.catalog.row_ids[rows],
             "distance": away[nearest] / _typical(latent[tested]),
-            "truth": replay.data.first_target[rows],
+            "truth": replay.target[rows],
             "prediction": fold.prediction[tested[nearest]],
         }
     )

@@ -21,12 +21,14 @@ from torch import Tensor
 
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
+from gnnlib.models.geometry import Geometry
 from gnnlib.models.heads import Where
 from gnnlib.models.output import Output
 from gnnlib.models.registry import build_model
 from gnnlib.models.stack import Stack
 from gnnlib.training.data import TrainingData, prepare
 from gnnlib.training.devices import training_cores
+from gnnlib.training.loop import Asked
 from gnnlib.training.run import Run
 from gnnlib.training.scaling import Scalers
 
@@ -40,27 +42,55 @@ CHANGED = "The catalog has changed since run '{}' was trained on it; train again
 class FoldReplay:
     """One fold's model with the graph on which its test rows were predicted.
 
-    rows: [n] places in the run's catalog of the nodes of `graph`. tested: [n] bool. x: [n, F], edge_attr: [M, D], as
-    the model gets them.
+    members: the networks of the fold, of which an ensemble has several. rows: [n] places in the run's catalog of the
+    nodes of `graph`. tested: [n] bool. x: [n, F], edge_attr: [M, D], geometry: of all edges, as the model gets them.
     """
 
     number: int
-    model: Stack
+    members: tuple[Stack, ...]
     scalers: Scalers
     graph: Graph
     rows: np.ndarray
     tested: np.ndarray
     x: Tensor
     edge_attr: Tensor
+    geometry: Geometry
 
     @classmethod
-    def build(cls, number: int, model: Stack, scalers: Scalers, data: TrainingData) -> FoldReplay:
-        """From a fold's model with its scalers, and the rows and graph of all folds."""
+    def build(cls, number: int, members: tuple[Stack, ...], scalers: Scalers, data: TrainingData) -> FoldReplay:
+        """From a fold's networks with their scalers, and the rows and graph of all folds."""
         fold = data.folds[number]
         seen = fold.inference_graph
+        rows, velocities = np.flatnonzero(seen), velocities_of(data)
         part = data.graph.subgraph(seen)
         x, edge_attr = scalers.features.transform(data.features[seen]), scalers.edge_attributes(part)
-        return cls(number, model, scalers, part, np.flatnonzero(seen), fold.test[seen], x, edge_attr)
+        geometry = geometry_of(part, scalers, None if velocities is None else velocities[rows])
+        return cls(number, members, scalers, part, rows, fold.test[seen], x, edge_attr, geometry)
+
+    def on(self, graph: Graph, features: np.ndarray, rows: np.ndarray, velocities: np.ndarray | None) -> FoldReplay:
+        """The same networks on another graph: of `rows` [n], with unscaled features [n, F] and velocities [n, 3]."""
+        return FoldReplay(
+            self.number,
+            self.members,
+            self.scalers,
+            graph,
+            rows,
+            np.isin(rows, self.rows[self.tested]),
+            self.scalers.features.transform(features),
+            self.scalers.edge_attributes(graph),
+            geometry_of(graph, self.scalers, velocities),
+        )
+
+    def asking(self, other: FoldReplay, data: TrainingData) -> FoldReplay:
+        """This fold's graph as the networks of another fold are given it."""
+        velocities = velocities_of(data)
+        own = None if velocities is None else velocities[self.rows]
+        return other.on(self.graph, data.features[self.rows], self.rows, own)
+
+    @property
+    def model(self) -> Stack:
+        """The first network: all have the same shape."""
+        return self.members[0]
 
     @property
     def unit(self) -> float:
@@ -87,14 +117,21 @@ class FoldReplay:
         counts = self.first_edge[nodes + 1] - self.first_edge[nodes]
         return _ranges(self.first_edge[nodes], counts)
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, of: Tensor | None = None) -> Output:
-        """The model's output; x [n, F] and edge_attr [m, D] may be others than the fold's own.
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, geometry: Geometry, of: Tensor | None = None
+    ) -> Output:
+        """The output for x [n, F] and edge_attr [m, D], which may be others than the fold's own.
+
+        It is the mean of the members' outputs, with the attention of the first.
 
         of: [n] ascending, the number of the graph that each node is in, where there are several.
         """
         where = None if of is None else Where(graph_of=of, n_graphs=int(of[-1]) + 1 if len(of) else 0)
         with training_cores():
-            return self.model(x, edge_index, edge_attr, where=where)
+            outputs = [model(x, edge_index, edge_attr, geometry, where) for model in self.members]
+        if len(outputs) == 1:
+            return outputs[0]
+        return outputs[0]._replace(mean=torch.stack([output.mean for output in outputs]).mean(dim=0))
 
     def mean(self, output: Output) -> np.ndarray:
         """The predictions [n] float64 of an output, in the target's unit."""
@@ -103,7 +140,7 @@ class FoldReplay:
     def whole(self) -> Output:
         """The output for every node of the fold's graph."""
         with torch.no_grad():
-            return self.forward(self.x, self.edge_index, self.edge_attr)
+            return self.forward(self.x, self.edge_index, self.edge_attr, self.geometry)
 
     @cached_property
     def prediction(self) -> np.ndarray:
@@ -125,7 +162,8 @@ class FoldReplay:
     def without_edges(self) -> np.ndarray:
         """[n] float64: what the model says of every node when it hears of no neighbour, in the target's unit."""
         with torch.no_grad():
-            return self.mean(self.forward(self.x, self.edge_index[:, :0], self.edge_attr[:0]))
+            none = self.geometry._replace(vectors=self.geometry.vectors[:0])
+            return self.mean(self.forward(self.x, self.edge_index[:, :0], self.edge_attr[:0], none))
 
     def fields(self, nodes: np.ndarray) -> Fields:
         """The receptive fields of `nodes` [K], which may be named more than once, side by side."""
@@ -212,7 +250,14 @@ class Fields:
     def output(self, x: Tensor | None = None, edge_attr: Tensor | None = None) -> Output:
         """The model's output for the fields as they are, or with other inputs; gradients flow."""
         x, edge_attr = self.x if x is None else x, self.edge_attr if edge_attr is None else edge_attr
-        return self.fold.forward(x, torch.from_numpy(self.edge_index), edge_attr, torch.from_numpy(self.of))
+        ends, of = torch.from_numpy(self.edge_index), torch.from_numpy(self.of)
+        return self.fold.forward(x, ends, edge_attr, self.geometry(torch.arange(len(self.edge))), of)
+
+    def geometry(self, edges: Tensor, copies: int = 1) -> Geometry:
+        """Of some of the fields' edges, and of the nodes of so many copies."""
+        vectors, velocity = self.fold.geometry
+        edge, node = torch.from_numpy(self.edge)[edges], torch.from_numpy(self.node)
+        return Geometry(vectors[edge], None if velocity is None else velocity[node].repeat(copies, 1))
 
     def attention(self) -> np.ndarray | None:
         """Attention [m, layers * heads] over the fields' edges, layer by layer; None where the model has none."""
@@ -235,7 +280,9 @@ class Fields:
             copies = len(keep[rows])
             of = torch.from_numpy((self.of + len(self) * np.arange(copies)[:, None]).ravel())
             with torch.no_grad():
-                output = self.fold.forward(self.x.repeat(copies, 1), ends, self.edge_attr[torch.from_numpy(edge)], of)
+                edges = torch.from_numpy(edge)
+                x, geometry = self.x.repeat(copies, 1), self.geometry(edges, copies)
+                output = self.fold.forward(x, ends, self.edge_attr[edges], geometry, of)
             out[rows] = self.fold.mean(output).reshape(copies, -1)[:, self.centres]
         return out
 
@@ -300,6 +347,11 @@ class Replay:
     def __len__(self) -> int:
         return len(self.fold_of)
 
+    @property
+    def target(self) -> np.ndarray:
+        """[N] float64: the truth, of the first target where there are several."""
+        return self.data.first_target
+
     @cached_property
     def prediction(self) -> np.ndarray:
         """[N] float64: the out-of-fold prediction of each row, NaN where there is none yet."""
@@ -334,13 +386,23 @@ class Replay:
 
     def with_data(self, data: TrainingData) -> Replay:
         """The same models on other inputs for the same rows: other features, another graph."""
-        folds = tuple(FoldReplay.build(fold.number, fold.model, fold.scalers, data) for fold in self.folds)
+        folds = tuple(FoldReplay.build(fold.number, fold.members, fold.scalers, data) for fold in self.folds)
         return replace(self, data=data, folds=folds)
+
+
+def velocities_of(data: TrainingData) -> np.ndarray | None:
+    """The velocities [N, 3] of the run's rows where its model asks for them."""
+    return data.catalog.velocities() if data.spec.model.velocities else None
+
+
+def geometry_of(graph: Graph, scalers: Scalers, velocities: np.ndarray | None) -> Geometry:
+    """The vectors, and the velocities [n, 3], that a model is given for a graph."""
+    return Asked(velocities=velocities).geometry(graph, scalers)
 
 
 def _fold_of(run: Run, data: TrainingData, predictions: pd.DataFrame) -> np.ndarray:
     """[N] the fold of each row as the run's predictions say; raises InputError where today's rows are others."""
-    if "prediction" not in predictions or run.results.get("task", "node regression") != "node regression":
+    if run.spec.task != "node_regression":
         raise InputError(f"Run '{run.id}' is no regression of objects; this page can only ask such models.")
     known = predictions.set_index("row_id").reindex(data.catalog.row_ids)
     fold_of = known["fold"].fillna(-1).to_numpy().astype(np.int64)
@@ -356,14 +418,17 @@ def _fold_of(run: Run, data: TrainingData, predictions: pd.DataFrame) -> np.ndar
 
 
 def _fold(run: Run, data: TrainingData, number: int, stored: dict[str, Tensor]) -> FoldReplay:
-    start = f"fold{number}."
-    state = {name.removeprefix(start): value for name, value in stored.items() if name.startswith(start)}
-    scaling = {name: state.pop(name) for name in list(state) if name.startswith("scalers.")}
-    scalers = Scalers.from_state({name.removeprefix("scalers."): value for name, value in scaling.items()})
-    model = build_model(run.spec.model, data.features.shape[1], scalers.n_edge_features, len(run.spec.targets))
-    model.load_state_dict(state)
-    model.eval().requires_grad_(False)
-    return FoldReplay.build(number, model, scalers, data)
+    members = []
+    for member in range(run.spec.seeds):
+        start = f"member{member}.fold{number}." if member else f"fold{number}."
+        state = {name.removeprefix(start): value for name, value in stored.items() if name.startswith(start)}
+        scaling = {name: state.pop(name) for name in list(state) if name.startswith("scalers.")}
+        scalers = Scalers.from_state({name.removeprefix("scalers."): value for name, value in scaling.items()})
+        shape = data.features.shape[1], scalers.n_edge_features, len(run.spec.targets)
+        model = build_model(run.spec.model, *shape)
+        model.load_state_dict(state)
+        members.append(model.eval().requires_grad_(False))
+    return FoldReplay.build(number, tuple(members), scalers, data)
 
 
 def _ranges(first: np.ndarray, counts: np.ndarray) -> np.ndarray:

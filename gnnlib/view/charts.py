@@ -576,6 +576,188 @@ def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, mod
     return figure
 
 
+def attention_profile(profile: pd.DataFrame, label: str) -> go.Figure:
+    """Relative attention against a quantity of the edges, as `attention_by_separation` draws it."""
+    figure = attention_by_separation(profile, "")
+    figure.update_xaxes(title=label)
+    return figure
+
+
+def attention_by_kind(table: pd.DataFrame) -> go.Figure:
+    """Relative attention between kinds of objects: median with the 16-84 % range; table as `attention.by_kind`."""
+    figure = _figure(height=230)
+    names = [f"{row['source']} → {row['receiver']}" for _, row in table.iterrows()]
+    figure.add_scatter(
+        x=table["median"],
+        y=names,
+        mode="markers",
+        customdata=table["edges"],
+        error_x={
+            "array": table["p84"] - table["median"],
+            "arrayminus": table["median"] - table["p16"],
+            "thickness": 1.4,
+            "width": 4,
+            "color": MUTED,
+        },
+        marker={"size": 11, "color": ACCENT},
+        hovertemplate="%{y}: %{x:.3f} (%{customdata:,} edges)<extra></extra>",
+    )
+    figure.add_vline(x=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
+    figure.update_xaxes(title="attention × degree", rangemode="tozero")
+    figure.update_yaxes(type="category")
+    return figure
+
+
+def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """How spread out each head's attention is, median with the 16-84 % range; table as `attention.entropy`."""
+    figure = _figure(height=90 + 34 * len(table))
+    figure.add_scatter(
+        x=table["median"],
+        y=list(names),
+        mode="markers",
+        error_x={
+            "array": table["p84"] - table["median"],
+            "arrayminus": table["median"] - table["p16"],
+            "thickness": 1.4,
+            "width": 4,
+            "color": MUTED,
+        },
+        marker={"size": 11, "color": ACCENT},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    figure.update_xaxes(title="entropy / log(edges): 0 one edge, 1 an even share", range=[0, 1.02])
+    figure.update_yaxes(type="category", autorange="reversed")
+    return figure
+
+
+def agreement(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """A square table of rank correlations, from -1 to 1."""
+    figure = _figure(height=120 + 34 * len(table))
+    figure.add_heatmap(
+        z=table.to_numpy(),
+        x=list(names),
+        y=list(names),
+        zmin=-1,
+        zmax=1,
+        colorscale=[[0, COOL], [0.5, "rgba(133,146,166,0.15)"], [1, ACCENT]],
+        text=table.to_numpy(),
+        texttemplate="%{text:.2f}",
+        hovertemplate="%{y}, %{x}: ρ = %{z:.3f}<extra></extra>",
+        showscale=False,
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(type="category", autorange="reversed")
+    return figure
+
+
+def importances(table: pd.DataFrame, unit: str) -> go.Figure:
+    """How much the held-out error rises without each block; table as `explain.features.importance`."""
+    figure = _figure(height=100 + 32 * len(table), legend=True)
+    colours = {"node features": ACCENT, "edge features": COOL, "graph": GREEN}
+    for kind, part in table.groupby("kind", sort=False):
+        figure.add_bar(
+            x=part["increase"],
+            y=part["block"],
+            name=str(kind),
+            orientation="h",
+            marker={"color": colours[str(kind)]},
+            error_x={"array": part["error"], "thickness": 1.4, "width": 4, "color": MUTED},
+            hovertemplate="%{y}: RMSE + %{x:.4f}<extra></extra>",
+        )
+    figure.update_xaxes(title="RMSE rises by" + (f" [{unit}]" if unit else ""))
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=table["block"].tolist()[::-1])
+    return figure
+
+
+def ablation(table: pd.DataFrame, length_unit: str, unit: str) -> go.Figure:
+    """The held-out error against the longest edge that is kept; table as `explain.features.radius_ablation`."""
+    figure = _figure(height=300)
+    figure.add_scatter(
+        x=table["length"],
+        y=table["rmse"],
+        customdata=table["edges"],
+        mode="lines+markers",
+        line={"color": ACCENT, "width": 2},
+        hovertemplate="up to %{x:.3g}: RMSE %{y:.4f}, %{customdata:.0%} of the edges<extra></extra>",
+    )
+    figure.update_xaxes(title=f"longest edge kept [{length_unit}]" if length_unit else "longest edge kept")
+    figure.update_yaxes(title=f"RMSE [{unit}]" if unit else "RMSE", rangemode="tozero")
+    return figure
+
+
+def point_by_point(table: pd.DataFrame, names: tuple[str, str], selected: Sequence[object] = ()) -> go.Figure:
+    """The residuals of two runs against each other; table as `explain.errors.paired`. Axes are equal."""
+    figure = _figure(height=440)
+    x, y = table["residual_first"].to_numpy(), table["residual_second"].to_numpy()
+    reach = 1.05 * float(np.abs(np.concatenate([x, y])).max(initial=0.0)) or 1.0
+    figure.add_scattergl(
+        x=x,
+        y=y,
+        customdata=_as_ids(table["row_id"].to_numpy()),
+        mode="markers",
+        marker={"size": 4, "opacity": 0.4, "color": COOL},
+        unselected={"marker": {"opacity": 0.4}},
+        hovertemplate="row %{customdata}<br>%{x:+.3f}, %{y:+.3f}<extra></extra>",
+    )
+    for slope in (1, -1):
+        line = {"color": MUTED, "width": 1.2, "dash": "dash"}
+        figure.add_scattergl(
+            x=[-reach, reach], y=[-slope * reach, slope * reach], mode="lines", line=line, hoverinfo="skip"
+        )
+    _mark(figure, x, y, table["row_id"].to_numpy(), selected)
+    figure.update_xaxes(title=f"residual of {names[0]}", range=[-reach, reach], constrain="domain")
+    figure.update_yaxes(
+        title=f"residual of {names[1]}", range=[-reach, reach], scaleanchor="x", scaleratio=1, constrain="domain"
+    )
+    return figure
+
+
+def fidelity(curves: pd.DataFrame, measure: str, labels: Mapping[str, str], unit: str) -> go.Figure:
+    """Mean change of a prediction when a share of its edges is kept, or removed, in the order of each ranking."""
+    figure = _figure(height=330, legend=True)
+    colours = {"attention": ACCENT, "distance": COOL, "deletion": GREEN, "shuffled": MUTED}
+    others = iter(["#a876c0", "#3ba3b3", "#b8a13a"])
+    for name, part in curves.groupby("ranking", sort=False):
+        key = str(name)
+        figure.add_scatter(
+            x=part["fraction"],
+            y=part[measure],
+            name=labels[key],
+            mode="lines",
+            line={
+                "color": colours.get(key) or next(others),
+                "width": 3 if key == "attention" else 1.8,
+                "dash": "dot" if key == "shuffled" else "solid",
+            },
+            hovertemplate=f"{labels[key]}, %{{x:.0%}}: %{{y:.4f}}<extra></extra>",
+        )
+    kept = measure == "fidelity_minus"
+    figure.update_xaxes(title=f"highest share of the edges that is {'kept' if kept else 'removed'}", tickformat=".0%")
+    figure.update_yaxes(title=f"mean change [{unit}]" if unit else "mean change", rangemode="tozero")
+    return figure
+
+
+def rank_correlations(
+    table: pd.DataFrame, labels: Mapping[str, str], shuffled: tuple[float, float] | None
+) -> go.Figure:
+    """Each ranking's correlation with the deletion effect, with its error. The band: 95 % of shuffled attention."""
+    figure = _figure(height=90 + 38 * len(table))
+    if shuffled:
+        figure.add_vrect(x0=shuffled[0], x1=shuffled[1], fillcolor=MUTED, opacity=0.25, line_width=0)
+    figure.add_vline(x=0, line={"color": MUTED, "width": 1.2, "dash": "dash"})
+    figure.add_scatter(
+        x=table["rho"],
+        y=[labels[str(name)] for name in table.index],
+        mode="markers",
+        error_x={"array": table["error"], "thickness": 1.4, "width": 4, "color": MUTED},
+        marker={"size": 11, "color": [ACCENT if name == "attention" else COOL for name in table.index]},
+        hovertemplate="%{y}: ρ = %{x:.3f}<extra></extra>",
+    )
+    figure.update_xaxes(title="rank correlation with the deletion effect", range=[-1, 1])
+    figure.update_yaxes(type="category", autorange="reversed")
+    return figure
+
+
 def error_by_bin(table: pd.DataFrame, measure: str, label: str) -> go.Figure:
     """A measure of error in bins of a column, for all objects and for each kind; table as `explain.errors.by_bins`."""
     figure = _figure(legend=True)

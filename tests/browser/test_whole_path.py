@@ -71,7 +71,7 @@ def look_at_results(page: Any, run: Path) -> None:
     seen(page.get_by_text("The largest residual."))
     open_page(page, "Attention")
     assert drawn(page, "attention_canvas_True")["edges"] > 1000
-    seen(page.get_by_text("Attention against separation"))
+    seen(page.get_by_text("Centrals and satellites"))
 
 
 def test_the_first_start_shows_the_sample_its_graph_and_a_finished_run(page: Any) -> None:

@@ -111,3 +111,82 @@ def test_a_run_without_attention_says_so(run):
     (run.folder / "results.json").write_text('{"complete": true}')
     with pytest.raises(InputError, match=r"The model .attention. of run .* has no attention"):
         attention.read_attention(run)
+
+
+def test_quantities_of_edges_are_those_of_the_catalog(replays):
+    replay = replays["attention"]
+    table, catalog = replay.run.attention.iloc[::17].reset_index(drop=True), replay.data.catalog
+    found = attention.edge_quantities(table, catalog)
+    place = {row_id: row for row, row_id in enumerate(catalog.row_ids)}
+    edge = table.iloc[5]
+    source, receiver = place[edge["source"]], place[edge["receiver"]]
+    mass, moving = catalog.values("mass"), catalog.velocities()[source] - catalog.velocities()[receiver]
+    assert found["mass_ratio"][5] == pytest.approx(np.log10(mass[source] / mass[receiver]))
+    assert found["speed"][5] == pytest.approx(np.linalg.norm(moving))
+    assert abs(found["approach"][5]) <= found["speed"][5]
+    assert found["separation"][5] == pytest.approx(edge["length"], rel=1e-4)
+
+
+def test_bins_of_equal_counts_hold_every_edge_with_a_value():
+    table = table_of(200)
+    values = np.random.default_rng(0).normal(size=len(table))
+    values[:10] = np.nan
+    profile = attention.by_quantity(table, values, "layer0_head1", bins=5)
+    assert profile["edges"].sum() == len(table) - 10
+    assert profile["edges"].max() - profile["edges"].min() <= 1
+    first = (values >= profile["low"][0]) & (values < profile["high"][0])
+    assert profile["median"][0] == pytest.approx(np.median(attention.relative(table, "layer0_head1")[first]))
+
+
+def test_entropy_is_one_for_an_even_share_and_nothing_for_one_edge():
+    table = table_of()
+    table["layer0_head1"] = (table.groupby("receiver").cumcount() == 0).astype(float)
+    found = attention.entropy(table).set_index("head")
+    assert found.loc["layer0_head0", "median"] == pytest.approx(1.0)
+    assert found.loc["layer0_head1", "p84"] == 0.0
+    assert found["receivers"].iloc[0] == (table["receiver"].value_counts() > 1).sum()
+
+
+def test_heads_agree_with_themselves_and_oppose_their_opposite():
+    table = table_of()
+    table["layer0_head0"] = -table["layer0_head1"]
+    found = attention.between_heads(table)
+    np.testing.assert_allclose(found, [[1, -1], [-1, 1]])
+
+
+def test_runs_agree_on_the_edges_they_share():
+    table = table_of()
+    same = attention.between_runs(table, table.sample(frac=0.7, random_state=0), "layer0_head1")
+    assert same[0] == pytest.approx(1.0) and same[2] > 5
+    other = table.assign(layer0_head1=np.random.default_rng(1).random(len(table)))
+    assert abs(attention.between_runs(table, other, "layer0_head1")[0]) < 0.6
+    assert attention.between_runs(table, table.assign(source=table["source"] + 900))[2] == 0
+
+
+def test_folds_are_compared_on_the_same_edges(replays):
+    found = attention.between_folds(replays["attention"], 40)
+    np.testing.assert_allclose(np.diag(found), 1.0)
+    np.testing.assert_allclose(found, found.T)
+    assert found.shape == (2, 2) and -1 <= found.iloc[0, 1] <= 1
+    with pytest.raises(InputError, match="no attention"):
+        attention.between_folds(replays["message_passing"], 5)
+
+
+def test_kinds_are_told_apart(replays):
+    replay = replays["attention"]
+    central, table = replay.data.catalog.values("is_central") == 1, replay.run.attention
+    found = attention.by_kind(table, replay.data.catalog, central)
+    assert len(found) == 4 and found["edges"].sum() == len(table)
+    of = pd.Series(central, replay.data.catalog.row_ids)
+    pair = of[table["source"]].to_numpy() & ~of[table["receiver"]].to_numpy()
+    row = found[(found["source"] == "central") & (found["receiver"] == "satellite")].iloc[0]
+    assert row["mean"] == pytest.approx(attention.relative(table)[pair].mean())
+
+
+def test_the_share_of_self_loops_and_the_largest_head():
+    table = table_of()
+    assert attention.to_themselves(table) is None
+    table.loc[3, "self_loop"] = True
+    assert attention.to_themselves(table, "layer0_head0") == pytest.approx(table.loc[3, "layer0_head0"])
+    largest = attention.weights(table, attention.LARGEST)
+    np.testing.assert_allclose(largest, table[attention.heads(table)].max(axis=1))

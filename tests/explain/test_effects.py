@@ -10,11 +10,15 @@ import torch
 from captum.attr import IntegratedGradients
 
 from gnnlib.explain import effects
-from gnnlib.explain.replay import Fields
+from gnnlib.explain.replay import Fields, FoldReplay
 
 from .test_replay import without
 
 KINDS = ("attention", "message_passing")
+
+
+def mean_of_members(fold: FoldReplay, x: torch.Tensor, ends: torch.Tensor, attr: torch.Tensor) -> torch.Tensor:
+    return torch.stack([model(x, ends, attr).mean[:, 0] for model in fold.members]).mean(dim=0)
 
 
 def some_fields(replay, count: int = 5) -> tuple[Fields, np.ndarray]:
@@ -61,7 +65,8 @@ def test_removing_an_object_removes_every_edge_of_it(replays, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_equal_finite_differences(replays, kind):
     fields, _ = some_fields(replays[kind])
-    model, double = fields.fold.model, fields.fold.model.double()
+    for model in fields.fold.members:
+        model.double()
     try:
         x, attr = fields.x.double(), fields.edge_attr.double()
         edge = np.flatnonzero(fields.near)[3]
@@ -72,10 +77,12 @@ def test_gradients_equal_finite_differences(replays, kind):
             nudge[place] = step * inputs[place]
             both = [[x, attr], [x, attr]]
             both[0][which], both[1][which] = inputs + nudge, inputs - nudge
-            up, down = (double(a, torch.from_numpy(fields.edge_index), b).mean[centre, 0] for a, b in both)
+            ends = torch.from_numpy(fields.edge_index)
+            up, down = (mean_of_members(fields.fold, a, ends, b)[centre] for a, b in both)
             total += float(up - down) / (2 * step)
     finally:
-        model.float()
+        for model in fields.fold.members:
+            model.float()
     assert effects.gradient_times_input(fields)[3] == pytest.approx(fields.fold.unit * total, rel=1e-3, abs=1e-6)
 
 
@@ -92,7 +99,7 @@ def test_integrated_gradients_equal_captums_and_are_complete(replays, kind):
         copies = len(x) // n
         shift = torch.arange(copies).repeat_interleave(fields.edge_index.shape[1]) * n
         ends = torch.from_numpy(fields.edge_index).repeat(1, copies) + shift
-        mean = fields.fold.model(x, ends, edge_attr).mean[:, 0].reshape(copies, n)
+        mean = mean_of_members(fields.fold, x, ends, edge_attr).reshape(copies, n)
         return mean[:, torch.from_numpy(fields.centres)].sum(dim=1)
 
     by_node, by_edge = IntegratedGradients(asked).attribute(

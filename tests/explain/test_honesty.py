@@ -128,13 +128,3 @@ def test_one_head_can_be_judged_and_an_unknown_one_is_refused(replays):
 def test_a_model_without_edges_is_refused(replays):
     with pytest.raises(InputError, match="looks at no edges"):
         honesty.judge(replays["pointwise"], 10)
-
-
-def test_standard_ranks_give_spearmans_rho_with_ties():
-    rng = np.random.default_rng(0)
-    group = np.repeat(np.arange(6), [1, 4, 5, 9, 4, 7])
-    first, second = rng.integers(0, 4, len(group)), rng.normal(size=len(group))
-    products = honesty.standard_ranks(first, group) * honesty.standard_ranks(second, group)
-    for number in range(1, 6):
-        own = group == number
-        assert products[own].sum() == pytest.approx(spearmanr(first[own], second[own])[0])

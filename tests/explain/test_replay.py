@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from gnnlib.errors import InputError
 from gnnlib.explain.attention import heads
@@ -63,7 +64,13 @@ def without(fold: FoldReplay, edges: np.ndarray, node: int) -> float:
         lengths=fold.graph.lengths[keep],
         edge_features=fold.graph.edge_features[keep],
     )
-    again = replace(fold, graph=graph, edge_attr=fold.scalers.edge_attributes(graph))
+    vectors = fold.geometry.vectors[torch.from_numpy(keep)]
+    again = replace(
+        fold,
+        graph=graph,
+        edge_attr=fold.scalers.edge_attributes(graph),
+        geometry=fold.geometry._replace(vectors=vectors),
+    )
     return float(again.prediction[node])
 
 

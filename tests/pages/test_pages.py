@@ -17,7 +17,16 @@ from gnnlib.training.spec import RunSpec
 from gnnlib.view.upload.intake import intake_of
 
 Session = Callable[..., AppTest]
-TITLES = {"": "Graph", "catalog": "Catalog", "train": "Train", "predictions": "Predictions", "attention": "Attention"}
+TITLES = {
+    "": "Graph",
+    "catalog": "Catalog",
+    "train": "Train",
+    "predictions": "Predictions",
+    "attention": "Attention",
+    "trust": "Trust",
+    "whatif": "What if",
+    "compare": "Compare",
+}
 
 
 def table(rows: int = 300, seed: int = 1) -> pd.DataFrame:
