@@ -69,7 +69,9 @@ def main() -> None:
 
 
 def comparable(run: Run) -> list[Run]:
-    """Runs with predictions of the same target for the same catalog."""
+    """Runs with predictions of the same number for the objects of the same catalog; none for other tasks."""
+    if run.spec.task != "node_regression":
+        return []
     return [
         other
         for other in list_runs()

@@ -33,6 +33,9 @@ def main() -> None:
         next_step("train.py", "Train a model", ":material/model_training:")
         return
     heading("Trust", f"Whether to believe **{plain(run_title(run))}**: its models are asked again, on held-out rows.")
+    if sentence := _results.of_another_task(run):
+        st.info(plain(sentence))
+        return
     section = st.segmented_control(
         "Section",
         SECTIONS,

@@ -37,6 +37,9 @@ def main() -> None:
         "What if",
         f"Change the universe and ask **{plain(run_title(run))}** again; edges and their features are built anew.",
     )
+    if sentence := _results.of_another_task(run):
+        st.info(plain(sentence))
+        return
     with _session.explained():
         rows = _results.replay(run).data.catalog
         at = chosen_place(run, rows)
