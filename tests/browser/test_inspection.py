@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from gnnlib.training.run import load_run
 
-from .visitor import drawn, expect_figure, open_page, settled, visiting
+from .visitor import drawn, expect_figure, open_page, seen, settled, visiting
 
 pytestmark = pytest.mark.browser
 PROJECT = Path(__file__).resolve().parents[2]
@@ -32,29 +32,29 @@ def connected() -> int:
 @pytest.fixture
 def page(chromium: Any, address: str, connected: int) -> Iterator[Any]:
     with visiting(chromium, f"{address}/predictions?selected={connected}") as page:
-        page.get_by_role("heading", name="Predictions", exact=True, level=1).wait_for()
+        seen(page.get_by_role("heading", name="Predictions", exact=True, level=1))
         settled(page)
         yield page
 
 
 def test_the_card_of_an_object_and_its_link(page: Any, connected: int) -> None:
     stored = load_run("demo").predictions.set_index("row_id").loc[connected]
-    page.get_by_role("heading", name=f"Row {connected}", exact=True).wait_for()
+    seen(page.get_by_role("heading", name=f"Row {connected}", exact=True))
     expect_figure(page, "Prediction", f"{stored['prediction']:.3f}")
-    page.get_by_text("edges into the object").wait_for()
+    seen(page.get_by_text("edges into the object"))
     assert drawn(page, "ego_canvas")["nodes"] > 6
     page.get_by_text("Link", exact=True).click()
     link = page.get_by_test_id("stCode").inner_text().strip()
     assert link.endswith(f"run=demo&selected={connected}")
     page.goto(link)
-    page.get_by_role("heading", name=f"Row {connected}", exact=True).wait_for()
+    seen(page.get_by_role("heading", name=f"Row {connected}", exact=True))
 
 
 def test_attention_is_judged_in_words(page: Any) -> None:
     open_page(page, "Trust")
     page.get_by_role("button", name="Ask the model").click()
     page.get_by_text("predicts the deletion effect with").wait_for(timeout=180_000)
-    page.get_by_text("Rank correlation with the deletion effect").first.wait_for()
+    seen(page.get_by_text("Rank correlation with the deletion effect"))
     settled(page)
 
 
@@ -62,7 +62,7 @@ def test_a_neighbour_is_deleted_and_comes_back(page: Any) -> None:
     open_page(page, "What if")
     expect_figure(page, "Change", "+0.0000 dex")
     page.get_by_role("button", name="Apply").click()
-    page.get_by_text("Answered in").wait_for()
+    seen(page.get_by_text("Answered in"))
     change = page.get_by_test_id("stMetric").filter(has=page.get_by_text("Change", exact=True)).first
     expect(change.get_by_test_id("stMetricValue")).not_to_have_text("+0.0000 dex")
     page.get_by_role("button", name="Undo").click()
