@@ -243,6 +243,8 @@ def test_what_is_on_the_screen_is_downloaded_from_every_page(page: Any, tmp_path
         kind.click()
         kind.fill("VTK")
         page.get_by_role("option", name="VTK", exact=True).click()
+        page.get_by_text("For ParaView and PyVista").wait_for()
+        settled(page)
         with page.expect_download() as download:
             page.get_by_role("button", name="Make and download").click()
         download.value.save_as(tmp_path / f"{title}.vtp")
