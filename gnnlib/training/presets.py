@@ -12,7 +12,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "epochs": 5,
         "batch_size": 2048,
         "folds": 3,
-        "baselines": ("mean", "linear", "random_forest", "mlp"),
     },
     # The defaults of the specifications, with five folds: the setting to report.
     "standard": {

@@ -13,6 +13,7 @@ from gnnlib.catalog.sample import load_sample
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
+from gnnlib.training.baselines import DEFAULTS
 from gnnlib.training.presets import PRESETS
 from gnnlib.training.run import (
     WORKER_ENDED,
@@ -197,6 +198,7 @@ def test_the_bundled_run_is_the_demo_preset_on_the_sample_and_complete():
     assert spec.catalog.path == "sample" and spec.preset == "demo"
     chosen = {name: value for name, value in PRESETS["demo"].items() if name != "model"}
     assert {name: getattr(spec, name) for name in chosen} == chosen
+    assert set(spec.baselines) <= set(DEFAULTS["node_regression"])
     assert sorted(run.predictions["row_id"]) == sorted(rows)
     assert run.attention["receiver"].isin(rows).all() and run.attention["source"].isin(rows).all()
     assert run.results["complete"]
