@@ -31,6 +31,7 @@ from gnnlib.training.spec import RunSpec
 DEMO_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "demo_run"
 METRIC_COLUMNS = (
     "fold",
+    "member",
     "epoch",
     "epochs",
     "train_loss",
@@ -132,8 +133,8 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row an epoch: fold, epoch, epochs, train_loss, validation_loss, learning_rate, seconds. Empty before
-        the first.
+        """One row an epoch: fold, member (of an ensemble), epoch, epochs, train_loss, validation_loss, learning_rate,
+        seconds. Empty before the first.
         """
         rows = []
         path = self.folder / "metrics.jsonl"
@@ -143,7 +144,8 @@ class Run:
                     rows.append(json.loads(line))
                 except ValueError:  # the line that is being written
                     continue
-        return pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+        table = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+        return table.assign(member=pd.to_numeric(table["member"]).fillna(0).astype(int))  # one where none is named
 
     @property
     def results(self) -> dict[str, Any]:

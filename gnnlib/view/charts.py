@@ -299,14 +299,17 @@ def positions(
 
 
 def loss_curves(history: pd.DataFrame) -> go.Figure:
-    """Training (thin) and validation (thick) loss of every fold against the epoch.
+    """Training (thin) and validation (thick) loss of every fold, and of each of its networks, against the epoch.
 
-    history: columns fold, epoch, train_loss, validation_loss, one row an epoch, as in a run's metrics.jsonl.
+    history: columns fold, epoch, train_loss, validation_loss and, of an ensemble, member, one row an epoch, as in a
+    run's metrics.jsonl.
     """
     figure = _figure(height=330, legend=True)
-    for number, (fold, rows) in enumerate(history.groupby("fold", sort=True)):
-        colour = CYCLE[number % len(CYCLE)]
-        label = f"fold {int(str(fold)) + 1}"
+    member = history["member"] if "member" in history else pd.Series(0, history.index)
+    for one in sorted(set(zip(history["fold"].astype(int), member.astype(int), strict=True))):
+        rows = history[(history["fold"] == one[0]) & (member == one[1])]
+        colour = CYCLE[one[0] % len(CYCLE)]
+        label = f"fold {one[0] + 1}" + (f", network {one[1] + 1}" if member.max() > 0 else "")
         for column, name, width, opacity in (
             ("train_loss", f"{label}, training", 1.0, 0.55),
             ("validation_loss", label, 2.2, 1.0),

@@ -272,6 +272,10 @@ def test_graphs_are_whole_in_every_part_and_no_edge_joins_two(groups):
     np.testing.assert_array_equal(data.graph_ids[data.graph_of], clump)
     assert (clump[data.graph.edge_index[0]] == clump[data.graph.edge_index[1]]).all()
     assert any("join two graphs and are left out" in warning for warning in data.warnings)
+    assert not any("took places" in warning for warning in data.warnings)
+    nearest = GraphSpec(method="knn", k=3)
+    chosen = prepare(clumps(groups, task="graph_regression", graph_by="clump", target="whole", graph=nearest))
+    assert any("took places" in warning for warning in chosen.warnings)
     for fold in data.folds:
         parts = np.array([data.examples(part) for part in (fold.test, fold.train, fold.validation, fold.buffer)])
         np.testing.assert_array_equal(parts.sum(axis=0), 1)

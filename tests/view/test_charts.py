@@ -141,6 +141,14 @@ def test_too_few_points_have_no_running_median() -> None:
     assert charts.running_quantiles(np.arange(3.0), np.arange(3.0))[0].size == 0
 
 
+def test_each_network_of_an_ensemble_has_a_loss_curve_of_its_own():
+    members = pd.concat([HISTORY.assign(member=member) for member in (0, 1)])
+    names = [trace.name for trace in charts.loss_curves(members).data if trace.showlegend]
+    assert names == [
+        f"{fold.name}, network {n}" for fold in charts.loss_curves(HISTORY).data if fold.showlegend for n in (1, 2)
+    ]
+
+
 def test_each_fold_has_a_training_and_a_validation_curve() -> None:
     figure = charts.loss_curves(HISTORY)
     assert [trace.name for trace in figure.data] == ["fold 1, training", "fold 1", "fold 2, training", "fold 2"]

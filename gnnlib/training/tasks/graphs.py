@@ -68,6 +68,11 @@ def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, v
     notes = []
     if lost := int((~inside).sum()):
         notes.append(f"{lost:,} of {graph.n_edges:,} directed edges join two graphs and are left out.")
+        if graph.spec.method not in ("radius", "cylinder") or graph.spec.cap:
+            notes.append(
+                "Neighbours were chosen among all rows, so those of other graphs took places; with a linking length "
+                "and no cap every graph has all of its edges."
+            )
     graph = replace(
         graph,
         edge_index=graph.edge_index[:, inside],
