@@ -109,8 +109,20 @@ def test_train_tells_metrics_baselines_and_where_the_predictions_are(csv, runs_f
     assert (spec.split, spec.group, spec.seed) == ("group", "cluster", 3)
     listed = answer(capsys, "runs")["runs"]
     assert (listed[0]["id"], listed[0]["state"]) == (told["run"], "finished")
-    again = answer(capsys, "train", runs_folder / told["run"])
-    assert again["metrics"] == told["metrics"]
+    for reference in (runs_folder / told["run"], told["run"]):
+        again = answer(capsys, "train", reference)
+        assert again["metrics"] == told["metrics"]
+    assert told["run"] not in [run["id"] for run in answer(capsys, "runs", "--delete", told["run"])["runs"]]
+    assert [run["id"] for run in answer(capsys, "runs", "--deleted")["runs"]] == [told["run"]]
+    assert told["run"] in [run["id"] for run in answer(capsys, "runs", "--restore", told["run"])["runs"]]
+
+
+def test_options_of_the_optimisation_go_into_the_run(csv, runs_folder, capsys):
+    options = ["--schedule", "step", "--patience", 5, "--clip", 0.5, "--amp", "--memory-gb", 2, "--batch-size", 64]
+    told = answer(capsys, "train", csv, *TRAIN, *options, "--learning-rate", 0.005, "--baselines", "mean")
+    spec = load_run(told["run"]).spec
+    assert (spec.schedule, spec.patience, spec.clip, spec.amp, spec.compile) == ("step", 5, 0.5, True, False)
+    assert (spec.memory_gb, spec.batch_size, spec.learning_rate) == (2.0, 64, 0.005)
 
 
 def test_the_sample_and_a_preset_say_what_to_train_and_options_go_before_them(capsys):

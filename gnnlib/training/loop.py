@@ -210,7 +210,7 @@ class Fields:
         else:
             # a graph of the graph task is there with all of its nodes, and no edge leaves it
             for _ in range(1 if self.reach is None else self.reach):
-                edges = self._edges_into(nodes)
+                edges = self._edges_into(nodes.sort().values)  # sorted by receiver, as layers want them
                 reached = torch.zeros(len(data.x), dtype=torch.bool, device=nodes.device)
                 reached[nodes] = reached[data.edge_index[0, edges]] = True
                 nodes = reached.nonzero().flatten()

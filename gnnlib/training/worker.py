@@ -94,6 +94,7 @@ def execute(
         log = _Log(run, report)
         if run.status.state == "finished":
             log(f"Run {run.id} is finished; to train again, start a new one.")
+            shutil.rmtree(run.folder / KEPT, ignore_errors=True)  # of a worker killed at its very end
             distributed.agreed(False, torch.device(distributed.place()))
             return
         run.write_status(state="queued", message="Waiting for its turn.", pid=os.getpid(), **_fresh())
