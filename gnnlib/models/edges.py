@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,3 +54,26 @@ class Edges:
         if self.order is None:
             return values
         return torch.empty_like(values).index_copy(0, self.order, values)
+
+    @cached_property
+    def count(self) -> Tensor:
+        """Edges of each receiver, [n]."""
+        return torch.bincount(self.receiver, minlength=self.n)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Edges of each receiver and all before it, [n]."""
+        return self.count.cumsum(0).cpu().numpy()
+
+    def pieces(self, most: int) -> list[tuple[slice, slice]]:
+        """Receivers and their edges, in order, in pieces of at most so many edges or one receiver; only what has
+        edges."""
+        pieces = []
+        node, edge, ends = 0, 0, self._ends
+        while edge < len(self.receiver):
+            following = max(int(np.searchsorted(ends, edge + most, side="right")), node + 1)
+            end = int(ends[following - 1])
+            if end > edge:
+                pieces.append((slice(node, following), slice(edge, end)))
+            node, edge = following, end
+        return pieces

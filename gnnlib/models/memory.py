@@ -17,6 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gnnlib.models.geometry import Geometry
 from gnnlib.models.registry import build_model
 from gnnlib.models.spec import ModelSpec
 
@@ -55,9 +56,12 @@ def _peak(spec: ModelSpec, n_features: int, n_edge_features: int, n_nodes: int, 
     x, edge_attr = torch.zeros(n_nodes, n_features), torch.zeros(n_edges, n_edge_features)
     numbers = torch.arange(n_edges)
     edge_index = torch.stack([numbers % n_nodes, numbers * n_nodes // n_edges])
+    velocity = torch.zeros(n_nodes, 3) if spec.velocities else None
+    geometry = Geometry(torch.zeros(n_edges, 3), velocity) if model.needs_geometry else None
     with _LiveBytes() as live, torch.set_grad_enabled(training):
-        output = model(x, edge_index, edge_attr)
+        output = model(x, edge_index, edge_attr, geometry)
         if training:
+            assert output.log_variance is not None
             (output.mean.sum() + output.log_variance.sum()).backward()
     return live.peak
 

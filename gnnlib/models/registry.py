@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import torch
 
 from gnnlib.errors import InputError
-from gnnlib.models import attention, message_passing, pointwise
+from gnnlib.models import attention, deepsets, dynamic, equivariant, message_passing, pointwise, transformer
 from gnnlib.models.spec import ModelSpec, Task
 from gnnlib.models.stack import Frame, Stack
 
@@ -37,6 +37,12 @@ class ModelEntry:
         return f"{self.label} needs the package {self.package}; install it with: pip install -r requirements-extras.txt"
 
 
+def _tensor_product(frame: Frame) -> Stack:
+    from gnnlib.models import tensor_product  # needs e3nn
+
+    return tensor_product.build(frame)
+
+
 MODELS: dict[str, ModelEntry] = {
     "attention": ModelEntry(
         "Attention",
@@ -51,7 +57,48 @@ MODELS: dict[str, ModelEntry] = {
         "Messages along the edges, summed, averaged and maximised over the neighbours (Wu & Jespersen 2023).",
         r"\xi_i' = \psi\Big(\xi_i,\ \bigoplus_{j} \varphi(\xi_i, \xi_j, e_{ij})\Big)",
         message_passing.build,
-        fields=("aggregation",),
+        fields=("aggregation", "self_path"),
+    ),
+    "transformer": ModelEntry(
+        "Transformer",
+        "Attention by comparing what an object asks for with what its neighbours offer; the weights can be read.",
+        r"\xi_i' = \psi\Big(\xi_i,\ \sum_j \alpha_{ij} (V \xi_j + V_e e_{ij})\Big),\quad "
+        r"\alpha_{ij} = \mathrm{softmax}_j\; (Q \xi_i)^\top (K \xi_j + K_e e_{ij}) / \sqrt{c}",
+        transformer.build,
+        fields=("heads",),
+    ),
+    "egnn": ModelEntry(
+        "Equivariant (EGNN)",
+        "Works on the directions to the neighbours, not only the distances, and turns with them (Satorras 2021).",
+        r"m_{ij} = \varphi(\xi_i, \xi_j, |r_{ij}|, e_{ij}),\quad "
+        r"s_i = \mathrm{mean}_j\, \tfrac{r_{ij}}{|r_{ij}| + 1}\, \varphi_x(m_{ij}),\quad "
+        r"\xi_i' = \psi\Big(\xi_i,\ \textstyle\sum_j m_{ij},\ |s_i|\Big)",
+        equivariant.build,
+        fields=("velocities",),
+    ),
+    "tensor_product": ModelEntry(
+        "Equivariant (tensor products)",
+        "Objects carry scalars and vectors, combined with the directions to the neighbours (NequIP's way, with e3nn).",
+        r"m_{ij} = w(\xi_i, \xi_j, |r_{ij}|, e_{ij})\; (\xi_j, V_j) \otimes Y(\hat r_{ij}),\quad "
+        r"V_i' = V_i + W\, \mathrm{mean}_j\, m^{(1)}_{ij},\quad "
+        r"\xi_i' = \psi\Big(\xi_i,\ \textstyle\sum_j m^{(0)}_{ij},\ |V_i'|\Big)",
+        _tensor_product,
+        fields=("velocities",),
+        package="e3nn",
+    ),
+    "dynamic": ModelEntry(
+        "Dynamic",
+        "Listens along the edges, then to the objects most like it anywhere; those edges can be seen (DGCNN).",
+        r"z_i = \psi\Big(\xi_i,\ \max_j \varphi(\xi_i, \xi_j, e_{ij})\Big),\quad "
+        r"\xi_i' = \psi'\Big(z_i,\ \max_{k\,\in\,\mathrm{kNN}(z_i)} \varphi'(z_i, z_k - z_i)\Big)",
+        dynamic.build,
+        fields=("neighbours",),
+    ),
+    "deepsets": ModelEntry(
+        "DeepSets",
+        "No edges: each object by its own features and a summary of all objects. A control for who is near whom.",
+        r"\xi_i' = \psi\Big(\xi_i,\ \mathrm{mean}_k\, \varphi(\xi_k)\Big)",
+        deepsets.build,
     ),
     "pointwise": ModelEntry(
         "Pointwise",

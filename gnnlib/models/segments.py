@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_VARIANCE_FLOOR = 1e-6  # keeps the gradient of the root finite where all messages agree
-
 
 def segment_sum(values: Tensor, receiver: Tensor, n: int) -> Tensor:
     return values.new_zeros((n, *values.shape[1:])).index_add(0, receiver, values)
@@ -24,13 +22,6 @@ def segment_max(values: Tensor, receiver: Tensor, n: int) -> Tensor:
     index = receiver.view(-1, *[1] * (values.ndim - 1)).expand_as(values)
     zeros = values.new_zeros((n, *values.shape[1:]))
     return zeros.scatter_reduce(0, index, values, "amax", include_self=False)
-
-
-def segment_std(values: Tensor, receiver: Tensor, n: int) -> Tensor:
-    """Population standard deviation, in two passes so that it does not cancel; 0 where there is at most one edge."""
-    deviation = values - segment_mean(values, receiver, n)[receiver]
-    variance = segment_mean(deviation.square(), receiver, n)
-    return (variance + _VARIANCE_FLOOR).sqrt() - _VARIANCE_FLOOR**0.5
 
 
 def segment_softmax(logits: Tensor, receiver: Tensor, n: int) -> Tensor:

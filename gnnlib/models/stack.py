@@ -42,7 +42,8 @@ class Stack(nn.Module):
 
     make_layer: called U * depth times with the number of the layer in its chain; a layer is a module
     (xi [N, latent], `Edges`, what the layer before carried or None) -> `Step`. The encoded input xi^(0) is kept beside
-    the copies, so what a node says about itself never has to pass through its neighbours.
+    the copies, so what a node says about itself never has to pass through its neighbours; with `self_path` an encoding
+    of its own stands there.
 
     reach: how many edges away a node's output can depend on, None for the whole graph. needs_geometry: whether the
     vectors along the edges must be given.
@@ -60,12 +61,7 @@ class Stack(nn.Module):
         spec = frame.spec
         self.reach = None if steps is None or spec.global_state else steps * spec.depth
         self.needs_geometry = needs_geometry
-        self.encode = nn.Sequential(
-            nn.Linear(frame.n_features, spec.hidden),
-            nn.SiLU(),
-            nn.Linear(spec.hidden, spec.latent),
-            nn.LayerNorm(spec.latent),
-        )
+        self.encode = _encoder(frame)
         self.layers = nn.ModuleList(make_layer(number % spec.depth) for number in range(spec.unshared * spec.depth))
         self.depth = spec.depth
         width = spec.latent * (spec.unshared + 1)
@@ -73,6 +69,7 @@ class Stack(nn.Module):
         self.globals = (
             nn.ModuleList(GlobalState(spec.latent, spec.hidden) for _ in self.layers) if spec.global_state else None
         )
+        self.own = _encoder(frame) if spec.self_path else None
 
     def forward(
         self,
@@ -93,20 +90,33 @@ class Stack(nn.Module):
         where = where or Where()
         edges = Edges.build(edge_index, edge_attr, geometry, *graphs(where, x))
         encoded = self.encode(x)
-        states = [encoded]
-        steps: list[list[Step]] = [[] for _ in range(self.depth)]
-        for copy in range(len(self.layers) // self.depth):
-            xi, carried, whole = encoded, None, None
-            for level in range(self.depth):
-                number = copy * self.depth + level
-                if self.globals is not None:
-                    xi, whole = self.globals[number](xi, whole, edges)
-                step = self.layers[number](xi, edges, carried)
-                xi, carried = step.xi, step.carried
-                steps[level].append(step)
-            states.append(xi)
+        states = [encoded if self.own is None else self.own(x)]
+        steps: list[list[Step]] = []
+        ahead = [Step(encoded)] * (len(self.layers) // self.depth)
+        wholes: list[Tensor | None] = [None] * len(ahead)
+        for level in range(self.depth):
+            layers = [self.layers[copy * self.depth + level] for copy in range(len(ahead))]
+            if self.globals is not None:
+                for copy, step in enumerate(ahead):
+                    xi, wholes[copy] = self.globals[copy * self.depth + level](step.xi, wholes[copy], edges)
+                    ahead[copy] = step._replace(xi=xi)
+            ahead = self.advance(layers, ahead, edges)
+            steps.append(ahead)
+        states += [step.xi for step in ahead]
         mean, log_variance = self.head(torch.cat(states, dim=-1), where)
         return Output(mean, log_variance, _attention(steps, edge_index, edges), _found(steps))
+
+    def advance(self, layers: list[Any], ahead: list[Step], edges: Edges) -> list[Step]:
+        """One level of all copies: each layer takes the step before it further."""
+        return [layer(step.xi, edges, step.carried) for layer, step in zip(layers, ahead, strict=True)]
+
+
+def _encoder(frame: Frame) -> nn.Sequential:
+    """x [N, F] -> xi [N, latent]."""
+    hidden, latent = frame.spec.hidden, frame.spec.latent
+    return nn.Sequential(
+        nn.Linear(frame.n_features, hidden), nn.SiLU(), nn.Linear(hidden, latent), nn.LayerNorm(latent)
+    )
 
 
 def _attention(steps: list[list[Step]], edge_index: Tensor, edges: Edges) -> tuple[Attention, ...]:
@@ -143,16 +153,22 @@ class GlobalState(nn.Module):
 
 
 class Update(nn.Module):
-    """psi: xi_i + MLP(xi_i, aggregated messages), then LayerNorm. [N, latent] and [N, width] -> [N, latent]."""
+    """psi: xi_i + MLP(xi_i, aggregated messages), then LayerNorm. [N, latent] and [N, width] -> [N, latent].
 
-    def __init__(self, latent: int, width: int, hidden: int, dropout: float) -> None:
+    own False: MLP(aggregated messages) alone, then LayerNorm; what a node is itself takes another way.
+    """
+
+    def __init__(self, latent: int, width: int, hidden: int, dropout: float, own: bool = True) -> None:
         super().__init__()
+        self.own = own
         self.psi = nn.Sequential(
-            nn.Linear(latent + width, hidden), nn.SiLU(), nn.Dropout(dropout), nn.Linear(hidden, latent)
+            nn.Linear(latent * own + width, hidden), nn.SiLU(), nn.Dropout(dropout), nn.Linear(hidden, latent)
         )
         self.norm = nn.LayerNorm(latent)
 
     def forward(self, xi: Tensor, aggregated: Tensor) -> Tensor:
+        if not self.own:
+            return self.norm(self.psi(aggregated))
         return self.norm(xi + self.psi(torch.cat([xi, aggregated], dim=-1)))
 
 
@@ -168,6 +184,7 @@ class PairLinear(nn.Module):
         self.source = nn.Linear(latent, width, bias=False)
         self.edge = nn.Linear(n_edge_features, width, bias=False) if n_edge_features else None
 
-    def forward(self, xi: Tensor, edges: Edges) -> Tensor:
+    def forward(self, xi: Tensor, edges: Edges, attr: Tensor | None = None) -> Tensor:
+        """attr: [M, D], the attributes of the edges where not given."""
         pair = self.receiver(xi).index_select(0, edges.receiver) + self.source(xi).index_select(0, edges.source)
-        return pair if self.edge is None else pair + self.edge(edges.attr)
+        return pair if self.edge is None else pair + self.edge(edges.attr if attr is None else attr)

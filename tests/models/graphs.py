@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from torch import Tensor
 
 from gnnlib.models.edges import Edges
+from gnnlib.models.geometry import Geometry
+from gnnlib.models.registry import MODELS
 from gnnlib.models.spec import ModelSpec
 
 N_FEATURES, N_EDGE_FEATURES = 3, 4
 SMALL = {"hidden": 16, "latent": 8, "heads": 2, "unshared": 2, "depth": 2}
+
+
+def _usable(name: str, *rest: dict[str, Any]) -> Any:
+    """A parameter of a test, skipped with its reason where the model's package is missing."""
+    missing = MODELS[name].missing
+    marks = pytest.mark.skipif(bool(missing), reason=missing)
+    return pytest.param(name, *rest, marks=marks, id="-".join([name, *(key for fields in rest for key in fields)]))
+
+
+every_model = pytest.mark.parametrize("name", [_usable(name) for name in MODELS])
+# every model as it comes, and with each choice that changes its inner working
+every_variant = pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        *(_usable(name, {}) for name in MODELS),
+        _usable("message_passing", {"aggregation": ("sum", "mean", "max", "std"), "self_path": True}),
+        _usable("message_passing", {"global_state": True}),
+        _usable("attention", {"global_state": True}),
+        _usable("egnn", {"velocities": True}),
+        _usable("tensor_product", {"velocities": True}),
+    ],
+)
 
 
 def small_spec(name: str, **fields: object) -> ModelSpec:
@@ -34,3 +61,9 @@ def random_graph(
 def edges_of(n: int, edge_index: Tensor, edge_attr: Tensor) -> Edges:
     """The same as layers get them, all nodes in one graph."""
     return Edges.build(edge_index, edge_attr, None, torch.zeros(n, dtype=torch.int64), 1)
+
+
+def random_geometry(n: int, m: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Geometry:
+    generator = torch.Generator().manual_seed(seed + 1)
+    vectors = torch.randn(m, 3, generator=generator, dtype=dtype)
+    return Geometry(vectors, torch.randn(n, 3, generator=generator, dtype=dtype))

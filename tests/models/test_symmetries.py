@@ -1,160 +1,144 @@
-"""What every model in the registry must do, whatever it is."""
+"""Renumbering, moving, turning, mirroring and crossing a periodic face: what changes nothing, for every model."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
-from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Roles
-from gnnlib.errors import InputError
-from gnnlib.graph.build import build_graph
 from gnnlib.graph.graph import GraphSpec
+from gnnlib.graph.neighbors import find
+from gnnlib.models.geometry import Geometry
 from gnnlib.models.output import Output
-from gnnlib.models.registry import MODELS, build_model
-from gnnlib.models.spec import ModelSpec
-from tests.models.graphs import N_EDGE_FEATURES, N_FEATURES, random_graph, small_spec
+from gnnlib.models.registry import build_model
+from tests.models.graphs import N_FEATURES, every_variant, small_spec
 
-every_model = pytest.mark.parametrize("name", MODELS)
-
-
-def model_of(name: str, **fields: object) -> torch.nn.Module:
-    return build_model(small_spec(name, **fields), N_FEATURES, N_EDGE_FEATURES).double().eval()
+N, SIDE = 80, 10.0
+LENGTH, SPEED = 2.0, 100.0
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}  # of the largest output
+precisions = pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda dtype: str(dtype)[6:])
 
 
-def same(one: Output, other: Output, **tolerance: float) -> None:
-    torch.testing.assert_close(one.mean, other.mean, **tolerance)
-    torch.testing.assert_close(one.log_variance, other.log_variance, **tolerance)
+class Scene(NamedTuple):
+    """Points with features, and the side of their periodic box or None."""
+
+    positions: np.ndarray
+    velocities: np.ndarray
+    features: np.ndarray
+    side: float | None
 
 
-@every_model
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**31))
-def test_renumbered_nodes_give_renumbered_outputs(name: str, seed: int) -> None:
-    x, edge_index, edge_attr = random_graph(seed=seed)
-    model = model_of(name)
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    number = torch.argsort(order)  # old node -> new node
-    before, after = model(x, edge_index, edge_attr), model(x[order], number[edge_index], edge_attr)
-    same(Output(before.mean[order], before.log_variance[order]), after)
-
-
-@every_model
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**31))
-def test_the_order_of_the_edges_does_not_matter(name: str, seed: int) -> None:
-    x, edge_index, edge_attr = random_graph(seed=seed)
-    model = model_of(name)
-    order = torch.randperm(len(edge_attr), generator=torch.Generator().manual_seed(seed))
-    before, after = model(x, edge_index, edge_attr), model(x, edge_index[:, order], edge_attr[order])
-    same(before, after)
-    for one, other in zip(before.attention, after.attention, strict=True):
-        torch.testing.assert_close(one.weights[order], other.weights)
-
-
-@every_model
-def test_outputs_have_the_promised_shapes(name: str) -> None:
-    x, edge_index, edge_attr = random_graph()
-    model = build_model(small_spec(name), N_FEATURES, N_EDGE_FEATURES, n_outputs=2).double()
-    output = model(x, edge_index, edge_attr)
-    assert output.mean.shape == output.log_variance.shape == (len(x), 2)
-
-
-@every_model
-def test_a_graph_without_edges_gives_finite_outputs_and_gradients(name: str) -> None:
-    x, _, _ = random_graph()
-    model = model_of(name)
-    output = model(x, torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, N_EDGE_FEATURES, dtype=torch.float64))
-    (output.mean.square().sum() + output.log_variance.sum()).backward()
-    assert output.mean.isfinite().all()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-
-
-@every_model
-def test_an_isolated_node_depends_on_itself_only(name: str) -> None:
-    x, edge_index, edge_attr = random_graph()
-    model = model_of(name)
-    elsewhere = x.clone()
-    elsewhere[:-5] += 1.0
-    before, after = model(x, edge_index, edge_attr), model(elsewhere, edge_index, edge_attr)
-    torch.testing.assert_close(before.mean[-5:], after.mean[-5:])
-
-
-@every_model
-def test_a_node_sees_no_further_than_its_depth(name: str) -> None:
-    """A chain 0 -> 1 -> ... -> 9: with depth 2, node 9 may depend on nodes 7, 8 and 9."""
-    x = torch.randn(10, N_FEATURES, dtype=torch.float64, requires_grad=True)
-    chain = torch.stack([torch.arange(9), torch.arange(1, 10)])
-    output = model_of(name)(x, chain, torch.ones(9, N_EDGE_FEATURES, dtype=torch.float64))
-    output.mean[9].sum().backward()
-    reached = set(torch.nonzero(x.grad.abs().sum(dim=1)).flatten().tolist())
-    assert reached == ({9} if name == "pointwise" else {7, 8, 9})
-
-
-@every_model
-def test_every_weight_gets_a_gradient(name: str) -> None:
-    model = model_of(name)
-    output = model(*random_graph())
-    (output.mean.square().sum() + output.log_variance.square().sum()).backward()
-    silent = [key for key, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-    assert silent == []
-
-
-@every_model
-def test_a_graph_without_edge_features_is_accepted(name: str) -> None:
-    x, edge_index, _ = random_graph()
-    model = build_model(small_spec(name), N_FEATURES, 0).double()
-    assert model(x, edge_index, torch.zeros(edge_index.shape[1], 0, dtype=torch.float64)).mean.isfinite().all()
-
-
-@every_model
-def test_equal_seeds_build_equal_weights_and_leave_the_random_state_alone(name: str) -> None:
-    before = torch.get_rng_state()
-    one, same_seed, other = (build_model(small_spec(name), 2, 2, seed=seed).state_dict() for seed in (3, 3, 4))
-    assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(one[key], same_seed[key]) for key in one)
-    assert any(not torch.equal(one[key], other[key]) for key in one)
-
-
-def catalog_of(positions: np.ndarray, velocities: np.ndarray) -> Catalog:
-    names = ("x", "y", "z", "vx", "vy", "vz")
-    return Catalog(
-        table=pd.DataFrame(dict(zip(names, np.hstack([positions, velocities]).T, strict=True))),
-        columns={name: Column(name) for name in names},
-        roles=Roles(position=names[:3], velocity=names[3:]),
-        row_ids=np.arange(len(positions)),
-        spec=CatalogSpec(path="memory"),
-        name="memory",
+def scene(periodic: bool = False) -> Scene:
+    rng = np.random.default_rng(0)
+    return Scene(
+        rng.uniform(0, SIDE, (N, 3)),
+        rng.normal(0, SPEED, (N, 3)),
+        rng.normal(size=(N, N_FEATURES)),
+        SIDE if periodic else None,
     )
 
 
-@every_model
-def test_predictions_do_not_change_when_the_catalog_is_turned_mirrored_and_moved(name: str) -> None:
-    rng = np.random.default_rng(0)
-    positions, velocities = rng.uniform(0, 10, (80, 3)), rng.normal(0, 100, (80, 3))
-    turn = Rotation.random(rng=1).as_matrix() @ np.diag([1.0, 1.0, -1.0])
-    x = torch.from_numpy(rng.normal(size=(80, N_FEATURES)))
-    outputs = []
-    for catalog in (
-        catalog_of(positions, velocities),
-        catalog_of(positions @ turn.T + [50.0, -20.0, 7.0], velocities @ turn.T + [300.0, 0.0, -40.0]),
-    ):
-        graph = build_graph(catalog, GraphSpec(radius=2.5))
-        model = build_model(small_spec(name), N_FEATURES, graph.edge_features.shape[1]).double().eval()
-        scaled = graph.edge_features / np.array([1.0, 1.0, 1.0, 100.0, 100.0])
-        outputs.append(model(x, torch.from_numpy(graph.edge_index), torch.from_numpy(scaled)))
-    same(*outputs, rtol=0, atol=1e-5)  # the edge features are float32
+def inputs(of: Scene, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Geometry]:
+    """The neighbour search's edges, with invariant edge attributes [M, 4] in full precision."""
+    found = find(of.positions, GraphSpec(radius=2.5), None if of.side is None else np.full(3, of.side))
+    source, receiver = found.edge_index
+    apart = (of.velocities[source] - of.velocities[receiver]) / SPEED
+    unit = found.separations / found.lengths[:, None]
+    along = np.einsum("ma,ma->m", apart, unit)
+    attr = np.stack([found.lengths, np.log(found.lengths), along, np.square(apart).sum(axis=1)], axis=1)
+    geometry = Geometry(*(torch.from_numpy(v).to(dtype) for v in (found.separations / LENGTH, of.velocities / SPEED)))
+    edge_index = torch.from_numpy(found.edge_index)
+    return torch.from_numpy(of.features).to(dtype), edge_index, torch.from_numpy(attr).to(dtype), geometry
 
 
-def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="no model 'oracle'; choose one of attention"):
-        build_model(ModelSpec(name="oracle"), 1, 1)
+def model_of(name: str, fields: dict, dtype: torch.dtype) -> torch.nn.Module:
+    """Built in the precision asked for: e3nn's coupling constants have that in which they were made."""
+    torch.set_default_dtype(dtype)
+    try:
+        return build_model(small_spec(name, **{"neighbours": 5, **fields}), N_FEATURES, 4).to(dtype).eval()
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
-@every_model
-def test_every_model_says_what_it_is(name: str) -> None:
-    assert MODELS[name].label and MODELS[name].description.endswith(".")
+def answers(name: str, fields: dict, of: Scene, dtype: torch.dtype) -> Output:
+    with torch.no_grad():
+        return model_of(name, fields, dtype)(*inputs(of, dtype))
+
+
+def largest_change(one: Output, other: Output) -> float:
+    pairs = [(one.mean, other.mean), (one.log_variance, other.log_variance)]
+    return max(float(((a - b).abs().max() / a.abs().max()).detach()) for a, b in pairs)
+
+
+@precisions
+@every_variant
+def test_renumbered_nodes_give_renumbered_answers(name: str, fields: dict, dtype: torch.dtype) -> None:
+    of, order = scene(), np.random.default_rng(1).permutation(N)
+    before = answers(name, fields, of, dtype)
+    again = answers(name, fields, Scene(*(part[order] for part in of[:3]), None), dtype)
+    renumbered = Output(before.mean[order], before.log_variance[order])
+    assert largest_change(renumbered, again) <= TOLERANCE[dtype]
+
+
+@every_variant
+def test_the_order_of_the_edges_does_not_matter(name: str, fields: dict) -> None:
+    x, edge_index, edge_attr, geometry = inputs(scene(), torch.float64)
+    model = model_of(name, fields, torch.float64)
+    order = torch.randperm(len(edge_attr), generator=torch.Generator().manual_seed(0))
+    before = model(x, edge_index, edge_attr, geometry)
+    after = model(x, edge_index[:, order], edge_attr[order], Geometry(geometry.vectors[order], geometry.velocity))
+    assert largest_change(before, after) <= 1e-10
+    for one, other in zip(before.attention, after.attention, strict=True):
+        assert torch.equal(other.edge_index, edge_index[:, order])
+        torch.testing.assert_close(one.weights[order], other.weights)
+
+
+@precisions
+@every_variant
+def test_a_catalog_that_is_moved_gives_the_same_answers(name: str, fields: dict, dtype: torch.dtype) -> None:
+    of = scene()
+    moved = of._replace(positions=of.positions + np.array([50.0, -20.0, 7.0]))
+    assert largest_change(answers(name, fields, of, dtype), answers(name, fields, moved, dtype)) <= TOLERANCE[dtype]
+
+
+@precisions
+@pytest.mark.parametrize("mirror", [False, True], ids=["turned", "mirrored"])
+@every_variant
+def test_a_catalog_that_is_turned_gives_the_same_answers(
+    name: str, fields: dict, mirror: bool, dtype: torch.dtype
+) -> None:
+    of = scene()
+    turn = Rotation.random(rng=1).as_matrix() @ np.diag([1.0, 1.0, -1.0 if mirror else 1.0])
+    turned = of._replace(positions=of.positions @ turn.T, velocities=of.velocities @ turn.T)
+    assert largest_change(answers(name, fields, of, dtype), answers(name, fields, turned, dtype)) <= TOLERANCE[dtype]
+
+
+@precisions
+@every_variant
+def test_a_periodic_box_may_be_cut_anywhere(name: str, fields: dict, dtype: torch.dtype) -> None:
+    of = scene(periodic=True)
+    shifted = of._replace(positions=(of.positions + np.array([3.0, 6.0, 9.0])) % SIDE)
+    assert largest_change(answers(name, fields, of, dtype), answers(name, fields, shifted, dtype)) <= TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("name", ["egnn", "tensor_product"])
+def test_equivariant_models_see_angles_that_lengths_do_not_tell(name: str) -> None:
+    """Two neighbours at one distance, on the same side or on opposite sides, with equal edge attributes."""
+    model = _model_of_two(name)
+    edge_index, attr = torch.tensor([[1, 2], [0, 0]]), torch.ones(2, 0, dtype=torch.float64)
+    x = torch.ones(3, N_FEATURES, dtype=torch.float64)
+    right, left = torch.tensor([[1.0, 0, 0], [1.0, 0, 0]]).double(), torch.tensor([[1.0, 0, 0], [-1.0, 0, 0]]).double()
+    one, other = (model(x, edge_index, attr, Geometry(vectors)).mean[0] for vectors in (right, left))
+    assert (one - other).abs().max() > 1e-6
+
+
+def _model_of_two(name: str) -> torch.nn.Module:
+    from gnnlib.models.registry import MODELS
+
+    if MODELS[name].missing:
+        pytest.skip(MODELS[name].missing)
+    return build_model(small_spec(name), N_FEATURES, 0).double().eval()
