@@ -163,7 +163,9 @@ class _Messages(torch.autograd.Function):
             activated = piece.hidden.mul_(gate)
             given = piece.spread(evenly[piece.nodes], "given")
             if "max" in of:
-                largest = ctx.largest[piece.at].to(given.dtype)
+                largest = piece.room.take("largest", len(given), given.shape[1], given.dtype).copy_(
+                    ctx.largest[piece.at]
+                )
                 share = of["max"][piece.nodes] / piece.sum(largest).clamp(min=1)  # ties share alike
                 given.addcmul_(piece.spread(share, "share"), largest)
             if "std" in of:

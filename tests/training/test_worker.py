@@ -25,7 +25,7 @@ from gnnlib.training.loop import predict
 from gnnlib.training.metrics import evaluate
 from gnnlib.training.run import WORKER_ENDED, Run, create_run, list_runs, load_run
 from gnnlib.training.scaling import Scalers
-from gnnlib.training.worker import cancel, execute, launch, train
+from gnnlib.training.worker import ALLOCATOR, cancel, execute, launch, train
 
 from .conftest import run_spec, write_catalog
 
@@ -236,6 +236,8 @@ def test_a_run_whose_worker_is_killed_is_listed_as_failed_and_can_be_started_aga
     run = endless()
     wait_for(lambda: has_epochs(run), "the run to train")
     assert run.status.pid is not None and run.status.pid != os.getpid()
+    if (environment := Path(f"/proc/{run.status.pid}/environ")).exists():
+        assert all(name.encode() in environment.read_bytes() for name in ALLOCATOR)
     os.kill(run.status.pid, signal.SIGKILL)
     wait_for(lambda: not run.has_worker, "the worker to be gone")
     listed = next(other for other in list_runs(run.folder.parent) if other.id == run.id)
