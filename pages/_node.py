@@ -12,7 +12,7 @@ import streamlit as st
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.explain.attention import HEAD, head_label
-from gnnlib.explain.errors import unit_of
+from gnnlib.explain.errors import percentile, unit_of
 from gnnlib.training.run import Run
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
@@ -59,8 +59,6 @@ def node_card(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
 
 def figures(row: pd.Series, predictions: pd.DataFrame) -> None:
     """Prediction with its interval, truth, residual with its rank."""
-    from gnnlib.explain.node import percentile
-
     known = np.isfinite(row["sigma"]) and row["sigma"] > 0
     with st.container(horizontal=True, gap="medium"):
         st.metric("Prediction", f"{row['prediction']:.3f}", width="content")

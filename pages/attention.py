@@ -238,8 +238,9 @@ def agreement(run: Run, which: str) -> None:
         except InputError as error:
             st.caption(str(error))
     st.caption(
-        "Agreement: rank correlation of the weights among the neighbours of one object, in the mean over objects. "
-        "For the folds each model was asked about the same 300 objects."
+        "Spread: 0 where all attention is on one edge, 1 where every edge has an even share. Agreement: rank "
+        "correlation of the weights among the neighbours of one object, in the mean over objects. For the folds "
+        "each model was asked about the same 300 objects."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -18,11 +19,13 @@ from pages._node import ego_of, ego_picture
 from pages._sidebar import plain, run_title
 
 KINDS = {
-    "delete": "Delete a neighbour",
+    "delete": "Delete",
     "cut": "Cut an edge",
-    "move": "Move the object",
-    "mass": "Change its mass",
+    "move": "Move",
+    "mass": "Mass",
 }
+
+SEVERAL = 8  # neighbours of the object to begin with
 
 
 def main() -> None:
@@ -49,9 +52,13 @@ def main() -> None:
 
 
 def chosen_place(run: Run, rows: Catalog) -> int:
-    """The object selected last, else the first of a fixed random few that has neighbours."""
+    """The object selected last, else of a fixed random few one with about `SEVERAL` neighbours."""
     places = _session.selected_rows(rows.row_ids)
-    return int(places[-1]) if len(places) else int(_results.replay(run).sample(1)[0])
+    if len(places):
+        return int(places[-1])
+    few = _results.replay(run).sample(50)
+    degree = _results.replay(run).data.graph.degrees()[few]
+    return int(few[np.argmin(np.abs(degree - SEVERAL))])
 
 
 def session(run: Run, rows: Catalog, at: int) -> None:

@@ -17,6 +17,12 @@ def unit_of(target: str) -> str:
     return "dex" if target.strip().startswith("log10") else ""
 
 
+def percentile(residuals: np.ndarray, residual: float) -> float:
+    """Per cent of the objects whose residual is smaller in size."""
+    sizes = np.abs(residuals[np.isfinite(residuals)])
+    return 100.0 * float(np.mean(sizes < abs(residual)))
+
+
 def by_bins(values: np.ndarray, residual: np.ndarray, kind: np.ndarray | None = None, bins: int = 8) -> pd.DataFrame:
     """Errors in bins of `values` [N] with equal counts, for all objects and for each kind.
 

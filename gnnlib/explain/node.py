@@ -129,9 +129,3 @@ def _typical(latent: np.ndarray, pairs: int = 2000) -> float:
     """The median distance of pairs drawn at random."""
     one, other = np.random.default_rng(0).integers(0, len(latent), (2, pairs))
     return float(np.median(np.linalg.norm(latent[one[one != other]] - latent[other[one != other]], axis=1))) or 1.0
-
-
-def percentile(residuals: np.ndarray, residual: float) -> float:
-    """Per cent of the objects whose residual is smaller in size."""
-    sizes = np.abs(residuals[np.isfinite(residuals)])
-    return 100.0 * float(np.mean(sizes < abs(residual)))

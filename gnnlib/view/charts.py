@@ -628,7 +628,7 @@ def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         marker={"size": 11, "color": ACCENT},
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
-    figure.update_xaxes(title="entropy / log(edges): 0 one edge, 1 an even share", range=[0, 1.02])
+    figure.update_xaxes(title="entropy / log(edges)", range=[0, 1.02])
     figure.update_yaxes(type="category", autorange="reversed")
     return figure
 
@@ -717,7 +717,7 @@ def point_by_point(table: pd.DataFrame, names: tuple[str, str], selected: Sequen
 
 def fidelity(curves: pd.DataFrame, measure: str, labels: Mapping[str, str], unit: str) -> go.Figure:
     """Mean change of a prediction when a share of its edges is kept, or removed, in the order of each ranking."""
-    figure = _figure(height=330, legend=True)
+    figure = _figure(height=390, legend=True)
     colours = {"attention": ACCENT, "distance": COOL, "deletion": GREEN, "shuffled": MUTED}
     others = iter(["#a876c0", "#3ba3b3", "#b8a13a"])
     for name, part in curves.groupby("ranking", sort=False):

@@ -70,3 +70,7 @@ def test_runs_that_cannot_be_compared_are_refused():
         errors.paired(first, second.assign(truth=second["truth"] * 2 + 1))
     with pytest.raises(InputError, match="no object in common"):
         errors.paired(first, second.assign(row_id=second["row_id"] + 10_000))
+
+
+def test_percentile_counts_smaller_residuals():
+    assert errors.percentile(np.array([-3.0, 1.0, 2.0, np.nan, 4.0]), -3.0) == 50.0

@@ -86,10 +86,6 @@ def test_similar_objects_are_the_nearest_of_the_same_fold(replays):
     np.testing.assert_allclose(table["prediction"], replay.prediction[rows])
 
 
-def test_percentile_counts_smaller_residuals():
-    assert node.percentile(np.array([-3.0, 1.0, 2.0, np.nan, 4.0]), -3.0) == 50.0
-
-
 def test_the_ego_graph_stands_around_its_object_without_a_box(replays):
     replay = replays["attention"]
     for row in replay.sample(12):

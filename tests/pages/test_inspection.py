@@ -101,7 +101,7 @@ def test_inputs_and_symmetries_are_tried(session: Session) -> None:
 def test_a_deleted_neighbour_changes_the_prediction_and_comes_back(session: Session, replay: Replay) -> None:
     row = int(replay.sample(1)[0])
     row_id = replay.data.catalog.row_ids[row].item()
-    app = session("whatif")
+    app = session("whatif", selected=str(row_id))
     fine(app)
     first = ego_table(replay, row)["source"].iloc[0]
     app.selectbox(key=f"change_source_{row_id}").set_value(first)
