@@ -11,6 +11,7 @@ import streamlit as st
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.explain.errors import unit_of
+from gnnlib.graph.graph import GraphSpec
 from gnnlib.training.run import Run
 from pages import _results, _session
 from pages._exports import downloads
@@ -72,7 +73,7 @@ def session(run: Run, rows: Catalog, at: int) -> None:
         st.subheader(f"Row {plain(row_id)}", anchor=False)
         if not len(_session.selected_rows(rows.row_ids)):
             st.caption("An object with neighbours; select another one on any page.")
-        add_change(rows, row_id, table, done)
+        add_change(run.spec.graph, rows, row_id, table, done)
         for number, change in enumerate(done, 1):
             st.markdown(f"{number}. {plain(change)}")
         if not done:
@@ -89,12 +90,17 @@ def session(run: Run, rows: Catalog, at: int) -> None:
     results(run, row_id, tuple(done))
 
 
-def add_change(rows: Catalog, row_id: int | str, table: pd.DataFrame, done: list) -> None:
+def add_change(how: GraphSpec, rows: Catalog, row_id: int | str, table: pd.DataFrame, done: list) -> None:
     from gnnlib.explain.whatif import Change
 
     near = table[(table["hop"] == 1) & ~table["self_loop"]]
     offered = [name for name in KINDS if (name not in ("delete", "cut") or len(near))]
     offered = [name for name in offered if name != "mass" or rows.roles.mass]
+    if how.method == "edge_list":  # the edges are read from a file, whoever is there
+        offered = [name for name in offered if name in ("cut", "mass")]
+    if not offered:
+        st.caption("Nothing about this object can be changed.")
+        return
     kind = st.segmented_control(
         "Change", offered, default=offered[0], required=True, format_func=KINDS.__getitem__, key="change_kind"
     )

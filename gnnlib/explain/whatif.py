@@ -69,6 +69,10 @@ def what_if(replay: Replay, changes: tuple[Change, ...], row: int | str) -> Outc
     the catalog cannot take.
     """
     fold, _ = replay.place(_place(replay, row))
+    if replay.run.spec.graph.method == "edge_list" and any(change.kind in ("delete", "move") for change in changes):
+        raise InputError(
+            "The edges of this graph are read from a file, so no object can be deleted or moved; cut edges."
+        )
     catalog, kept = _changed(replay, changes)
     reached, needed = _concerned(replay, fold, catalog, changes)
     needed[_place(replay, row)] = True

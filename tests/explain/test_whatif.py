@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gnnlib.errors import InputError
 from gnnlib.explain.replay import Replay
 from gnnlib.explain.whatif import Change, what_if
 from gnnlib.graph.build import build_graph
+from gnnlib.graph.graph import GraphSpec
 
 
 def brute_force(replay: Replay, row: int, table, gone=(), cut=()) -> dict[int, float]:
@@ -104,3 +106,13 @@ def test_changes_say_what_they_are_and_strangers_are_refused(replays):
     )
     with pytest.raises(InputError, match="no row '-5'"):
         what_if(replays["attention"], (Change(kind="delete", row=-5),), -5)
+
+
+def test_edges_from_a_file_can_be_cut_but_not_built_anew(replays):
+    replay = replays["attention"]
+    spec = replay.run.spec.model_copy(update={"graph": GraphSpec(method="edge_list", edges="edges.csv")})
+    from_file = replace(replay, run=SimpleNamespace(spec=spec))
+    row_id = replay.data.catalog.row_ids[0].item()
+    for kind in ("delete", "move"):
+        with pytest.raises(InputError, match="read from a file"):
+            what_if(from_file, (Change(kind=kind, row=row_id),), row_id)
