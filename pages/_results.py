@@ -40,6 +40,7 @@ METRICS = {
 COMPARED = {"node_classification": "log_loss", "edge_classification": "average_precision"}
 # the metric that says most in a list of runs
 LISTED = {"node_classification": "accuracy", "edge_classification": "average_precision"}
+LONG = 1e5
 KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
 
 
@@ -106,8 +107,11 @@ def central_flag(run: Run, rows: Catalog) -> np.ndarray | None:
 
 
 def shown_metric(name: str, value: float | None) -> str:
+    """As `METRICS` writes it, with a power of ten where that would be long: a target need not be a logarithm."""
     _, scale, form, _ = METRICS[name]
-    return "–" if value is None or not np.isfinite(value) else form.format(scale * value)
+    if value is None or not np.isfinite(value):
+        return "–"
+    return form.format(scale * value) if abs(scale * value) < LONG else f"{scale * value:.3g}"
 
 
 def score_strip(metrics: Mapping[str, Mapping[str, float | None]]) -> list[tuple[str, str, str | None]]:

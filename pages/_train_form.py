@@ -208,7 +208,7 @@ def optimisation_of(rows: Catalog, given: dict[str, Any], preset: str, chosen: d
             1,
             100_000,
             start["patience"],
-            placeholder="never stop early",
+            placeholder="never",
             key=f"patience_{preset}",
             help="Stop after so many epochs without a better validation loss",
         ),

@@ -79,20 +79,25 @@ def of_the_task(run: Run, told: Mapping[str, Any]) -> None:
 
 
 def parity_of_groups(run: Run) -> None:
+    """Prediction against truth, one point a group, of the model or of the baseline that counts members."""
     table = run.predictions
     if len(table) > POINTS:
         table = table.sample(POINTS, random_state=0)
-    baseline = "baseline_count" if "baseline_count" in table else None
-    shown = {"the model": "prediction"} | ({"count only": baseline} if baseline else {})
-    for place, (name, column) in zip(st.columns(len(shown)), shown.items(), strict=True):
-        figure = charts.parity(
-            table["truth"].to_numpy(),
-            table[column].to_numpy(),
-            table["graph_id"].to_numpy(),
-            run.spec.target,
-            np.log10(table["n_nodes"].to_numpy()),
-            "log₁₀ members",
-        )
-        with place:
-            st.caption(f"Groups by {name}")
-            st.plotly_chart(figure, key=f"groups_{name}")
+    ways = {"By the model": "prediction", "By count only": "baseline_count"}
+    by = st.segmented_control(
+        "Predicted",
+        [way for way, column in ways.items() if column in table],
+        default="By the model",
+        required=True,
+        key="groups_by",
+        label_visibility="collapsed",
+    )
+    figure = charts.parity(
+        table["truth"].to_numpy(),
+        table[ways[by]].to_numpy(),
+        table["graph_id"].to_numpy(),
+        run.spec.target,
+        np.log10(table["n_nodes"].to_numpy()),
+        "log₁₀ members",
+    )
+    st.plotly_chart(figure, key="groups")

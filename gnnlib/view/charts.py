@@ -321,13 +321,13 @@ def loss_curves(history: pd.DataFrame) -> go.Figure:
                 y=rows[column],
                 name=name,
                 legendgroup=label,
-                showlegend=column == "validation_loss",
+                showlegend=column == "validation_loss" and one[1] == 0,
                 mode="lines",
                 opacity=opacity,
                 line={"color": colour, "width": width},
                 hovertemplate=f"{name}, epoch %{{x}}: %{{y:.4f}}<extra></extra>",
             )
-    figure.update_xaxes(title="epoch")
+    _epochs(figure, history)
     figure.update_yaxes(title="loss")
     return figure
 
@@ -347,9 +347,15 @@ def losses_of_runs(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
         figure.data[-1].update(name=label, showlegend=True, hovertemplate=f"{label}, epoch %{{x}}: %{{y:.4f}}")
         for trace in figure.data[-3:-1]:
             trace.showlegend = False
-    figure.update_xaxes(title="epoch")
+    _epochs(figure, pd.concat(histories.values()))
     figure.update_yaxes(title="loss, mean of the folds")
     return figure
+
+
+def _epochs(figure: go.Figure, history: pd.DataFrame) -> None:
+    """An axis of whole epochs."""
+    few = history["epoch"].max() <= 12
+    figure.update_xaxes(title="epoch", tick0=1, dtick=1 if few else None, tickformat=",d")
 
 
 def along_training(history: pd.DataFrame, column: str, label: str) -> go.Figure:
