@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from gnnlib.training.run import Run
@@ -38,6 +39,7 @@ def results_of(run: Run) -> None:
     )
     st.dataframe(_results.score_table(told, model), hide_index=True)
     of_the_task(run, told)
+    calibration(told)
     for sentence in results["warnings"]:
         st.caption(f":material/info: {plain(sentence)}")
     if run.spec.split == "random":
@@ -101,3 +103,18 @@ def parity_of_groups(run: Run) -> None:
         "log₁₀ members",
     )
     st.plotly_chart(figure, key="groups")
+
+
+def calibration(told: Mapping[str, Any]) -> None:
+    """The share of truths inside the interval of every level."""
+    curve = told.get("intervals", {}).get("curve")
+    if not curve:
+        return
+    with st.expander("Are the uncertainties right?", icon=":material/target:"):
+        st.plotly_chart(
+            charts.calibration(pd.DataFrame({"level": curve["level"], "inside": curve["covered"]})), key="calibration"
+        )
+        st.caption(
+            "On the dashed line intervals hold what they promise. They are widened or narrowed by what the validation "
+            "rows of each fold say (split conformal prediction), and judged on test rows."
+        )

@@ -321,7 +321,7 @@ def loss_curves(history: pd.DataFrame) -> go.Figure:
                 y=rows[column],
                 name=name,
                 legendgroup=label,
-                showlegend=column == "validation_loss" and one[1] == 0,
+                showlegend=column == "validation_loss",
                 mode="lines",
                 opacity=opacity,
                 line={"color": colour, "width": width},

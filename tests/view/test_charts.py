@@ -18,7 +18,6 @@ IDS = np.array([2**62 + 1, 2**62 + 2, 2**62 + 3])
 HISTORY = pd.DataFrame(
     {
         "fold": [0, 0, 1, 1],
-        "member": [0, 0, 0, 0],
         "epoch": [1, 2, 1, 2],
         "train_loss": [1.0, 0.5, 1.1, 0.6],
         "validation_loss": [1.2, 0.7, 1.3, 0.8],
@@ -154,12 +153,6 @@ def test_each_fold_has_a_training_and_a_validation_curve() -> None:
     figure = charts.loss_curves(HISTORY)
     assert [trace.name for trace in figure.data] == ["fold 1, training", "fold 1", "fold 2, training", "fold 2"]
     assert tuple(figure.data[3].y) == (1.3, 0.8)
-
-
-def test_networks_of_an_ensemble_have_curves_of_their_own() -> None:
-    figure = charts.loss_curves(pd.concat([HISTORY, HISTORY.assign(member=1)]))
-    assert [trace.name for trace in figure.data if trace.showlegend] == ["fold 1, network 1", "fold 2, network 1"]
-    assert all(len(trace.x) == 2 for trace in figure.data) and len(figure.data) == 8
 
 
 def test_runs_side_by_side_are_the_mean_of_their_folds() -> None:
