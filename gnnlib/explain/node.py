@@ -31,31 +31,29 @@ def ego_table(replay: Replay, row: int) -> pd.DataFrame:
     source, receiver = fields.edge_index
     rows = fold.rows[fields.node]
     length = fold.graph.lengths[fields.edge]
-    table = pd.DataFrame(
-        {
-            "hop": fields.hop[receiver] + 1,
-            "source": catalog.row_ids[rows[source]],
-            "receiver": catalog.row_ids[rows[receiver]],
-            "self_loop": source == receiver,
-            "separation": length,
-        }
-    )
-    velocities = catalog.velocities()
+    columns: dict[str, np.ndarray] = {
+        "hop": fields.hop[receiver] + 1,
+        "source": catalog.row_ids[rows[source]],
+        "receiver": catalog.row_ids[rows[receiver]],
+        "self_loop": source == receiver,
+        "separation": length,
+    }
+    velocities = replay.velocities
     if velocities is not None:
         difference = velocities[rows[source]] - velocities[rows[receiver]]
         along = np.einsum("ma,ma->m", difference, fold.graph.separations[fields.edge])
-        table["approach"] = np.divide(along, length, out=np.zeros(len(along)), where=length > 0)
-        table["speed"] = np.linalg.norm(difference, axis=1)
+        columns["approach"] = np.divide(along, length, out=np.zeros(len(along)), where=length > 0)
+        columns["speed"] = np.linalg.norm(difference, axis=1)
     weights = fields.attention()
     if weights is not None:
         layers = replay.run.spec.model.depth
         heads = weights.shape[1] // layers
         for place in range(weights.shape[1]):
-            table[f"layer{place // heads}_head{place % heads}"] = weights[:, place].astype(np.float64)
-    table["deletion"] = _deletion(fields)
-    table["gradient"] = effects.gradient_times_input(fields, every=True)
-    order = np.lexsort([-np.abs(table["deletion"].fillna(0)), table["hop"]])
-    return table.iloc[order].reset_index(drop=True)
+            columns[f"layer{place // heads}_head{place % heads}"] = weights[:, place].astype(np.float64)
+    columns["deletion"] = _deletion(fields)
+    columns["gradient"] = effects.gradient_times_input(fields, every=True)
+    order = np.lexsort([-np.abs(np.nan_to_num(columns["deletion"])), columns["hop"]])
+    return pd.DataFrame({name: values[order] for name, values in columns.items()})
 
 
 def _deletion(fields: Fields) -> np.ndarray:

@@ -347,6 +347,11 @@ class Replay:
     def __len__(self) -> int:
         return len(self.fold_of)
 
+    @cached_property
+    def velocities(self) -> np.ndarray | None:
+        """[N, 3] km/s, or None where the catalog has none."""
+        return self.data.catalog.velocities()
+
     @property
     def target(self) -> np.ndarray:
         """[N] float64: the truth, of the first target where there are several."""
