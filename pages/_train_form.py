@@ -54,8 +54,8 @@ def form(rows: Catalog) -> tuple[RunSpec | None, DeltaGenerator]:
     with st.container(border=True):
         st.subheader("New run", anchor=False)
         chosen = what_and_from_what(rows)
-        model = model_choice()
         preset = preset_choice()
+        model = model_choice(preset)
         start_from = PRESETS[preset]
         with st.expander("Architecture and optimisation", icon=":material/tune:"):
             knobs, optimisation = architecture(rows, model, preset, chosen)
@@ -94,10 +94,16 @@ def form(rows: Catalog) -> tuple[RunSpec | None, DeltaGenerator]:
         return spec, place
 
 
-def model_choice() -> str:
+def model_choice(preset: str) -> str:
+    """One of the models that can be used here, at first that of the preset."""
     there = [name for name, entry in MODELS.items() if not entry.missing]
     model = st.selectbox(
-        "Model", there, format_func=lambda name: MODELS[name].label, key="model", persist_state="session"
+        "Model",
+        there,
+        there.index(ModelSpec.model_validate(PRESETS[preset]["model"]).name),
+        format_func=lambda name: MODELS[name].label,
+        key=f"model_{preset}",
+        persist_state="session",
     )
     entry = MODELS[model]
     with st.container(gap=None):

@@ -275,13 +275,23 @@ def test_every_task_can_be_started(session: Session, monkeypatch: pytest.MonkeyP
     assert spec.label if task == "edge_classification" else spec.target
 
 
-def test_presets_fill_the_form_and_the_equation_of_a_model_can_be_asked_for(session: Session) -> None:
+def test_presets_fill_the_form_and_the_equation_of_a_model_can_be_asked_for(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launched: list[Run] = []
+    monkeypatch.setattr("gnnlib.training.worker.launch", launched.append)
+    monkeypatch.setattr("pages._train_plan.prepared", lambda spec: None)
     app = session("train")
+    assert any("softmax" in formula.value for formula in app.latex)
     app.selectbox(key="preset").set_value("wu2024").run()
     fine(app)
-    assert figure_of(app, "Epochs") == 1000 and figure_of(app, "Hidden width") == 64
-    assert "Wu, Jespersen & Wechsler (2024)" in said(app)
-    assert any("softmax" in formula.value for formula in app.latex)
+    assert figure_of(app, "Epochs") == 1000 and "Wu, Jespersen & Wechsler (2024)" in said(app)
+    assert any("varphi" in formula.value for formula in app.latex)
+    app.button(key="start").click().run()
+    fine(app)
+    spec = launched[0].spec
+    assert (spec.model.name, spec.model.unshared, spec.model.latent) == ("message_passing", 8, 16)
+    assert spec.model.self_path and (spec.folds, spec.schedule) == (3, "step")
 
 
 def figure_of(app: AppTest, label: str) -> float | None:
