@@ -115,7 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, help="networks in the ensemble that each fold trains")
     command.add_argument("--baselines", metavar="A,B", help=f"any of {', '.join(BASELINES)}; '' for none")
     command.add_argument("--preset", help="settings to start from; options given here go before them")
-    command.add_argument("--model", help="attention, message_passing or pointwise")
+    models = "attention, message_passing, transformer, egnn, tensor_product, dynamic, deepsets or pointwise"
+    command.add_argument("--model", help=models)
     command.add_argument("--folds", type=int)
     command.add_argument("--split", choices=("slabs", "blocks", "group", "random"), help="random leaks")
     command.add_argument("--group", metavar="COL", help="column of group ids; implies --split group")

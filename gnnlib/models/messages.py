@@ -117,7 +117,9 @@ class _Messages(torch.autograd.Function):
             largest = torch.empty((len(edges.source), copies * latent), dtype=torch.bool, device=of_receiver.device)
         count = edges.count.to(kind).clamp(min=1).unsqueeze(1)
         for piece in _pieces(tensors, edges):
-            message = piece.messages(torch.nn.functional.silu(piece.hidden, inplace=True))
+            message = piece.messages(
+                piece.hidden.mul_(torch.sigmoid(piece.hidden, out=piece.gate))
+            )  # silu, in half its time
             total = piece.sum(message)
             mean = total / count[piece.nodes]
             for name in names:
