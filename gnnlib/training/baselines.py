@@ -16,7 +16,7 @@ import numpy as np
 from gnnlib.errors import InputError
 
 FOREST_SAMPLE = 10_000  # rows a tree is grown from where there are more: a tenth of the time at equal error
-WIDE = 12  # features from which a forest has half as many trees and tries a third of the features at each split
+WIDE = 12  # features from which a forest has half as many trees of half as many rows, and tries a third of them a split
 SEVERAL = 5_000  # rows from which the linear models of classes stop looking for more digits
 
 Regress = Callable[[np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
@@ -59,8 +59,8 @@ def _linear(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int) -> np.n
 def _random_forest(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.ensemble import RandomForestRegressor
 
-    sample = min(FOREST_SAMPLE, len(x))
-    trees, tried = (100, 1.0) if x.shape[1] < WIDE else (50, 1 / 3)
+    trees, most, tried = (100, FOREST_SAMPLE, 1.0) if x.shape[1] < WIDE else (50, FOREST_SAMPLE // 2, 1 / 3)
+    sample = min(most, len(x))
     forest = RandomForestRegressor(
         trees, min_samples_leaf=5, max_samples=sample, max_features=tried, n_jobs=-1, random_state=seed
     )
@@ -79,9 +79,7 @@ def abundance_matching(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, seed: i
     x: [n, F] mass-like features, of which the one is taken whose ranks follow the target's most closely in the training
     rows; the target falls with it where they follow it in reverse (magnitudes).
     """
-    from scipy.stats import rankdata
-
-    ranks, of_target = rankdata(x, axis=0), rankdata(y)
+    ranks, of_target = (values.argsort(axis=0).argsort(axis=0) for values in (x, y))
     followed = [np.corrcoef(ranks[:, column], of_target)[0, 1] for column in range(x.shape[1])]
     best = int(np.argmax(np.abs(followed)))
     sign = -1.0 if followed[best] < 0 else 1.0

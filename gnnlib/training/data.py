@@ -24,7 +24,8 @@ from gnnlib.training.spec import RunSpec
 from gnnlib.training.splits import ROWS_PER_FOLD, Fold, make_folds
 from gnnlib.training.tasks import classes, graphs, pairs
 
-MASSES = ("mass", "mvir", "m200", "vmax", "v_max", "vpeak")  # in the name of a column that grows with mass
+# in the names of columns that grow with mass
+MASSES = ("mass", "mstar", "mhalo", "mvir", "m200", "m500", "vmax", "v_max", "vpeak")
 LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffer is worth a warning
 
 
