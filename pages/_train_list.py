@@ -120,7 +120,7 @@ def side_by_side(runs: list[Run]) -> None:
             | _results.score_row(run.results["metrics"])
             for name, run in scored
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True)
+        st.dataframe(pd.DataFrame(rows).fillna("–"), hide_index=True)
         if not same_test([run.spec for _, run in scored]):
             st.caption(":material/info: Targets, rows or folds differ, so these scores are not of the same test.")
 

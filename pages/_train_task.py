@@ -93,7 +93,7 @@ def more_targets(rows: Catalog, target: str) -> tuple[str, ...]:
     """Further numbers of each object, predicted beside the first one."""
     return tuple(
         st.multiselect(
-            "Predict beside the target",
+            "Also predict",
             [name for name in _options(rows, ()) if name != target],
             key=key_for("more_targets", rows.spec.path),
             accept_new_options=True,
