@@ -1,8 +1,7 @@
 """A training step of message passing against the plain PyG formulation in the same run, and the memory it takes.
 
 Single precision, forward and backward, the whole model with its head; phi's outputs and gradients are compared as well.
-Edges have the length distribution of nothing in particular: only their number and how near their ends are numbered
-matter for the time.
+The points stand for no catalog: only the number of edges and how near their ends are numbered matter for the time.
 """
 
 from __future__ import annotations
@@ -69,9 +68,10 @@ def test_a_step_is_faster_than_the_plain_form_and_equal_to_it(setup: str) -> Non
             seconds[name] = min(seconds[name], taken)
     ratio = seconds["plain"] / seconds["ours"]
     print(f"\n{setup}: plain {seconds['plain']:.2f} s, ours {seconds['ours']:.2f} s, {ratio:.2f} times as fast")
-    largest = max(float((a - b).abs().max() / b.abs().max()) for a, b in [(means["ours"], means["plain"])])
-    gradients = zip(own_gradients(model), plain.gradients(), strict=True)
-    assert max(largest, *(float((a - b).abs().max() / b.abs().max()) for a, b in gradients)) <= 1e-5
+    # Of the largest gradient: where two messages tie for the maximum within rounding, either may be the one to get it.
+    for found, expected in (([means["ours"]], [means["plain"]]), (own_gradients(model), plain.gradients())):
+        differences = [float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)]
+        assert max(differences) <= 1e-5 * max(float(b.abs().max()) for b in expected)
     assert ratio >= target
 
 
