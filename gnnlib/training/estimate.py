@@ -59,10 +59,13 @@ def estimate(data: TrainingData) -> Estimate:
     ready = time.perf_counter() - began
     one, steps = _seconds(data, spec, own, device)
     networks = one * spec.seeds
-    trained = [BASELINES[name].inputs for name in data.baselines if BASELINES[name].trained]
+    trained = sum(BASELINES[name].trained for name in data.baselines)
     if trained:  # the networks without edges, all of nearly the same size
-        alone = spec.model_copy(update={"model": spec.model.model_copy(update={"name": "pointwise"})})
-        networks += len(trained) * _seconds(data, alone, own, device)[0]
+        without = {"name": "pointwise", "global_state": False, "velocities": False}
+        alone = spec.model_copy(update={"model": spec.model.model_copy(update=without)})
+        networks += trained * _seconds(data, alone, own, device)[0]
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # the process that asks is not the one that trains
     return Estimate(
         seconds=spec.folds * (ready + networks) / NETWORK_SHARE,
         memory=_memory(model, fold, spec, data.graph.subgraph(data.folds[0].inference_graph)),
