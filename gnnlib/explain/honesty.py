@@ -24,6 +24,7 @@ from gnnlib.explain.replay import Fields, Replay
 
 FEWEST = 4  # neighbours an object must have for a rank correlation
 SHUFFLES = 200
+MOST_WORK = 3e9  # edges passed over for a model that looks at the whole graph: some minutes
 FRACTIONS = np.linspace(0, 1, 11)
 CERTAIN = 3.0  # standard errors from which a difference of errors counts as one
 RANKINGS = {
@@ -131,6 +132,12 @@ def judge(
     if not len(rows) or replay.folds[0].model.reach == 0:
         raise InputError(
             f"The model '{replay.run.spec.model.name}' of this run looks at no edges, so there are none to explain."
+        )
+    passes = len(rows) * 2 * effects.MASK_DRAWS * effects.MASK_STEPS
+    if replay.folds[0].model.reach is None and passes * replay.folds[0].graph.n_edges > MOST_WORK:
+        raise InputError(
+            f"This model looks at the whole graph, so each of some {passes:,} questions takes a pass over all of it; "
+            "judge fewer objects, or a model that looks at its neighbourhood."
         )
     tables: list[pd.DataFrame] = []
     curves, objects = [], 0

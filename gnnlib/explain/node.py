@@ -22,8 +22,8 @@ def ego_table(replay: Replay, row: int) -> pd.DataFrame:
     self_loop, separation (catalog's length unit), with velocities approach (velocity of the source along the edge,
     receding positive) and speed (all of the difference), both km/s; layer{l}_head{h} for a model with attention;
     deletion (prediction without the edge minus that with it) and gradient (x input), in the target's unit. Beyond the
-    first hop deletion is NaN where the ego graph has more than `EDGES_DELETED` edges. Raises InputError for a row
-    that is not tested yet.
+    first hop deletion is NaN where the ego graph has more than `EDGES_DELETED` edges. Of a model that looks at the
+    whole graph only the edges into the row are listed. Raises InputError for a row that is not tested yet.
     """
     fold, node = replay.place(row)
     fields = fold.fields(np.array([node]))
@@ -53,6 +53,8 @@ def ego_table(replay: Replay, row: int) -> pd.DataFrame:
     columns["deletion"] = _deletion(fields)
     columns["gradient"] = effects.gradient_times_input(fields, every=True)
     order = np.lexsort([-np.abs(np.nan_to_num(columns["deletion"])), columns["hop"]])
+    if fold.model.reach is None:
+        order = order[columns["hop"][order] == 1]
     return pd.DataFrame({name: values[order] for name, values in columns.items()})
 
 
@@ -79,9 +81,11 @@ class Ego:
 
 
 def ego_graph(replay: Replay, row: int) -> Ego:
-    """The objects and edges that a row's prediction depends on. Raises InputError for a row that is not tested yet."""
+    """The objects and edges that a row's prediction depends on; of a model that looks at the whole graph, those one
+    step away. Raises InputError for a row that is not tested yet.
+    """
     fold, node = replay.place(row)
-    fields = fold.fields(np.array([node]))
+    fields = fold.fields(np.array([node]), 1 if fold.model.reach is None else None)
     whole, edges = fold.graph, fields.edge
     apart = whole.positions[fields.node] - whole.positions[node]
     if whole.box is not None:

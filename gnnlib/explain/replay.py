@@ -165,24 +165,23 @@ class FoldReplay:
             none = self.geometry._replace(vectors=self.geometry.vectors[:0])
             return self.mean(self.forward(self.x, self.edge_index[:, :0], self.edge_attr[:0], none))
 
-    def fields(self, nodes: np.ndarray) -> Fields:
-        """The receptive fields of `nodes` [K], which may be named more than once, side by side."""
+    def fields(self, nodes: np.ndarray, steps: int | None = None) -> Fields:
+        """The receptive fields of `nodes` [K], which may be named more than once, side by side.
+
+        steps: how many edges away they reach, where not as far as the model looks.
+        """
         unique, place = np.unique(nodes, return_inverse=True)
-        found = [self._field(int(node)) for node in unique]
+        found = [self._field(int(node), self.model.reach if steps is None else steps) for node in unique]
         return Fields.beside(self, nodes, [found[at] for at in place])
 
-    def _field(self, centre: int) -> _Part:
+    def _field(self, centre: int, steps: int | None) -> _Part:
         """Nodes, edges and hops [nodes] of all that the output of `centre` depends on; the centre is the first node."""
-        if self.model.reach is None:  # everything
-            others = np.delete(np.arange(len(self.rows)), centre)
-            return (
-                np.concatenate([[centre], others]),
-                np.arange(self.graph.n_edges),
-                np.zeros(len(self.rows), dtype=int),
-            )
+        if steps is None:  # everything
+            nodes = np.concatenate([[centre], np.delete(np.arange(len(self.rows)), centre)])
+            return nodes, np.arange(self.graph.n_edges), (nodes != centre).astype(np.int64)
         layers, edges = [np.array([centre])], np.empty(0, dtype=np.int64)
         known = layers[0]
-        for _ in range(self.model.reach):
+        for _ in range(steps):
             into = self.edges_into(layers[-1])
             edges = np.concatenate([edges, into])
             layers.append(np.setdiff1d(self.graph.edge_index[0, into], known))

@@ -97,3 +97,19 @@ def test_the_ego_graph_stands_around_its_object_without_a_box(replays):
         table = node.ego_table(replay, row)
         pairs = set(zip(ego.graph.row_ids[source], ego.graph.row_ids[receiver], strict=True))
         assert pairs == set(zip(table["source"], table["receiver"], strict=True))
+
+
+def test_of_a_model_that_looks_everywhere_the_edges_into_the_object_are_listed(replays):
+    replay = replays["message_passing"]
+    whole = replay.folds[0].model.reach
+    row = int(replay.sample(1)[0])
+    expected = node.ego_table(replay, row)
+    fold, _ = replay.place(row)
+    fold.model.reach = None
+    try:
+        table, ego = node.ego_table(replay, row), node.ego_graph(replay, row)
+    finally:
+        fold.model.reach = whole
+    assert table["source"].tolist() == expected["source"].tolist()
+    np.testing.assert_allclose(table["deletion"], expected["deletion"], atol=4e-6)
+    assert ego.graph.n_edges == len(table) and set(ego.hops) == {0, 1}
