@@ -423,6 +423,16 @@ def test_an_interrupted_run_can_be_gone_on_with(
     assert [run.id for run in launched] == [finished.id]
 
 
+def test_a_run_in_line_says_behind_whom(session: Session, finished: Run) -> None:
+    behind = f"Waiting for {finished.id} to finish, after 1 other run in line."
+    finished.write_status(state="queued", message=behind)
+    with finished.worker_lock():
+        app = session("train", run=finished.id)
+    told = next(element.value for element in app.info if "in line" in element.value)
+    assert "attention for log10" in told and finished.id not in told.replace("\\", "")
+    assert any(button.key == "cancel" for button in app.button)
+
+
 def test_runs_are_shown_side_by_side(session: Session, finished: Run) -> None:
     app = session("train", run=finished.id)
     app.session_state["runs"] = {"selection": {"rows": [0, 1], "columns": []}}
