@@ -723,8 +723,8 @@ def test_fifty_mounts_release_their_contexts_and_their_memory(page: Any) -> None
             const parentElement = document.body.appendChild(document.createElement("div"));
             const leave = mount({ parentElement, data, setStateValue() {}, setTriggerValue() {} }, base);
             while (!(window.__filament.again?.report().frames > 0)) await new Promise(requestAnimationFrame);
+            parentElement.remove(); // in this order, as Streamlit does it
             leave();
-            parentElement.remove();
             if (round % 10 === 9) sizes.push(performance.memory.usedJSHeapSize);
         }
         HTMLCanvasElement.prototype.getContext = get;

@@ -33,7 +33,7 @@ def visiting(chromium: Any, address: str) -> Iterator[Any]:
     yield page
     assert not TROUBLE.search(page.inner_text("body"))
     context.close()
-    assert not errors
+    assert not errors, errors
 
 
 def seen(found: Any) -> None:
