@@ -2,8 +2,8 @@
 
 Neighbours share environment, so a random split lets a model see its own test objects through the graph. Spatial
 splits with a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen &
-Nagai (2024) does. Whole groups are divided by space as well: dealt out at random, they would leave a test graph in
-which neighbours are mostly members of one group, which tells a model who belongs together.
+Wechsler (2024, arXiv 2402.07995) does. Whole groups are divided by space as well: dealt out at random, they would leave
+a test graph in which neighbours are mostly members of one group, which tells a model who belongs together.
 """
 
 from __future__ import annotations
