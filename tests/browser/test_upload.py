@@ -349,6 +349,7 @@ def test_on_a_phone_everything_is_within_reach_of_a_finger(
     context.close()
 
 
+@pytest.mark.slow
 def test_six_hundred_chunks_come_as_one_catalog_and_a_disk_full_of_files_does_not(page: Any, tmp_path: Path) -> None:
     for number in range(600):
         write(tmp_path / "groups" / f"{number % 7}", f"fof_subhalo_tab_099.{number}.hdf5", b"%d" % number)

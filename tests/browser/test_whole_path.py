@@ -94,6 +94,7 @@ def test_whole_path_on_the_sample(page: Any, runs: Path) -> None:
     look_at_results(page, run)
 
 
+@pytest.mark.slow
 def test_whole_path_on_the_tng_chunks(page: Any, runs: Path, tng_chunks: Path) -> None:
     rows = 0
     for chunk in tng_chunks.glob("*.hdf5"):

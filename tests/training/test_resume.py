@@ -106,6 +106,7 @@ def left_by(run: Run) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_in_the_files_of_one_that_was_not(halos, tmp_path):
     spec = run_spec(halos, epochs=12, baselines=("linear", "mlp"), model=ModelSpec(hidden=8, latent=4, dropout=0.2))
     whole, killed = create_run(spec, tmp_path / "a"), create_run(spec, tmp_path / "b")
