@@ -345,13 +345,23 @@ def begin(spec: RunSpec) -> None:
 
     try:
         _train_plan.prepared(spec)
-        if spec.catalog.path != "sample":
-            kept = keep(Path(spec.catalog.path), _session.temporary_folder(), runs_directory() / ".uploads")
-            spec = spec.model_copy(update={"catalog": spec.catalog.model_copy(update={"path": str(kept)})})
-        run = create_run(spec)
+        run = create_run(with_uploads_kept(spec))
         launch(run)
     except InputError as error:
         st.error(str(error), icon=":material/error:")
     else:
         _session.open_run(run.id)
         st.rerun()
+
+
+def with_uploads_kept(spec: RunSpec) -> RunSpec:
+    """The same run on copies of its uploads that outlive the visit: of the catalog, and of a file of edges."""
+
+    def kept(path: str) -> str:
+        return str(keep(Path(path), _session.temporary_folder(), runs_directory() / ".uploads"))
+
+    if spec.catalog.path != "sample":
+        spec = spec.model_copy(update={"catalog": spec.catalog.model_copy(update={"path": kept(spec.catalog.path)})})
+    if spec.graph.edges:
+        spec = spec.model_copy(update={"graph": spec.graph.model_copy(update={"edges": kept(spec.graph.edges)})})
+    return spec

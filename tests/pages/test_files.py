@@ -14,8 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gnnlib.catalog.table import CatalogSpec
 from gnnlib.errors import InputError
-from pages import _files
+from gnnlib.graph.graph import GraphSpec
+from gnnlib.training.spec import RunSpec
+from pages import _files, _train_form
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -329,3 +332,18 @@ def test_make_run_opens_folders_only_where_nobody_else_can_reach_the_app(address
     assert said() == (f"<{environment['HOME']}:{PROJECT.parent}>" if opened else "<>")
     assert said(FILAMENT_DATA_DIRS="") == "<>"
     assert said(FILAMENT_DATA_DIRS="/survey") == "</survey>"
+
+
+def test_a_run_gets_its_own_copies_of_the_uploads_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads, runs = tmp_path / "uploads", tmp_path / "runs"
+    for name in ("aa1/halos.csv", "bb2/mesh.csv"):
+        (uploads / name).parent.mkdir(parents=True)
+        (uploads / name).write_text(name)
+    monkeypatch.setattr(_train_form._session, "temporary_folder", lambda: uploads)
+    monkeypatch.setattr(_train_form, "runs_directory", lambda: runs)
+    graph = GraphSpec(method="edge_list", edges=str(uploads / "bb2/mesh.csv"))
+    catalog = CatalogSpec(path=str(uploads / "aa1/halos.csv"))
+    spec = _train_form.with_uploads_kept(RunSpec(catalog=catalog, graph=graph, target="t", features=("f",)))
+    assert spec.graph.edges is not None
+    for kept, name in ((spec.catalog.path, "aa1/halos.csv"), (spec.graph.edges, "bb2/mesh.csv")):
+        assert Path(kept) == runs / ".uploads" / name and Path(kept).read_text() == name
