@@ -17,6 +17,7 @@ from gnnlib.graph.graph import Graph
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.run import Run
 from pages import _session
+from pages._layout import heading, next_step
 
 if TYPE_CHECKING:
     from gnnlib.explain.replay import Replay
@@ -42,6 +43,18 @@ COMPARED = {"node_classification": "log_loss", "edge_classification": "average_p
 LISTED = {"node_classification": "accuracy", "edge_classification": "average_precision"}
 LONG = 1e5
 KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
+
+
+def run_in_view(title: str, meaning: str) -> Run | None:
+    """The run in view; None where it has no predictions, which a page of this title and meaning then says."""
+    with _session.explained():
+        run = _session.current_run()
+    if run is not None and written(run):
+        return run
+    heading(title, meaning)
+    st.info("The run in view has no predictions yet. Train a model, or open another run from the sidebar.")
+    next_step("train.py", "Train a model", ":material/model_training:")
+    return None
 
 
 def written(run: Run) -> float:

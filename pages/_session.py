@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from pydantic import ValidationError
 
@@ -568,8 +567,3 @@ def temporary_folder() -> Path:
     if "uploads" not in st.session_state:
         st.session_state.uploads = session_folder()
     return Path(st.session_state.uploads.name)
-
-
-def table_of(rows: Catalog) -> pd.DataFrame:
-    """The catalog's table led by its row ids."""
-    return pd.DataFrame({"row": rows.row_ids}).join(rows.table)

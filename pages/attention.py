@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -118,22 +116,11 @@ def scene_of(run_id: str, moment: float, which: str, relative: bool) -> Scene:
     assert attention is not None
     known = np.isfinite(attention)
     return graph_scene(
-        with_edges(graph, known),
+        graph.with_edges(known),
         rows,
         size_by=rows.roles.mass,
         edge_colors=colors_of(attention[known], "attention × degree" if relative else "attention", color_map="plasma"),
         details=(rows.roles.mass,) if rows.roles.mass else (),
-    )
-
-
-def with_edges(graph: Graph, keep: np.ndarray) -> Graph:
-    """The same nodes with some of the edges."""
-    return replace(
-        graph,
-        edge_index=graph.edge_index[:, keep],
-        separations=graph.separations[keep],
-        lengths=graph.lengths[keep],
-        edge_features=graph.edge_features[keep],
     )
 
 

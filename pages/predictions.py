@@ -29,12 +29,8 @@ POINTS = 20_000  # more points than this in a chart hide each other and make the
 
 
 def main() -> None:
-    with _session.explained():
-        run = _session.current_run()
-    if run is None or not _results.written(run):
-        heading("Predictions", "What a run predicted for objects it was not trained on.")
-        st.info("The run in view has no predictions yet. Train a model, or open another run from the sidebar.")
-        next_step("train.py", "Train a model", ":material/model_training:")
+    run = _results.run_in_view("Predictions", "What a run predicted for objects it was not trained on.")
+    if run is None:
         return
     heading("Predictions", f"Of **{plain(run_title(run))}**: every object was predicted by a model that never saw it.")
     if sentence := _results.of_another_task(run):

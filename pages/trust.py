@@ -25,12 +25,8 @@ KEPT = 32  # results of long work
 
 
 def main() -> None:
-    with _session.explained():
-        run = _session.current_run()
-    if run is None or not _results.written(run):
-        heading("Trust", "Whether to believe what a model shows.")
-        st.info("The run in view has no predictions yet. Train a model, or open another run from the sidebar.")
-        next_step("train.py", "Train a model", ":material/model_training:")
+    run = _results.run_in_view("Trust", "Whether to believe what a model shows.")
+    if run is None:
         return
     heading("Trust", f"Whether to believe **{plain(run_title(run))}**: its models are asked again, on held-out rows.")
     if sentence := _results.of_another_task(run):

@@ -30,12 +30,8 @@ SEVERAL = 8  # neighbours of the object to begin with
 
 
 def main() -> None:
-    with _session.explained():
-        run = _session.current_run()
-    if run is None or not _results.written(run):
-        heading("What if", "What a model would have predicted for another universe.")
-        st.info("The run in view has no predictions yet. Train a model, or open another run from the sidebar.")
-        next_step("train.py", "Train a model", ":material/model_training:")
+    run = _results.run_in_view("What if", "What a model would have predicted for another universe.")
+    if run is None:
         return
     heading(
         "What if",

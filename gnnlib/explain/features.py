@@ -69,16 +69,10 @@ def rmse(replay: Replay, change: Callable[[FoldReplay], FoldReplay]) -> float:
 
 def kept_edges(fold: FoldReplay, keep: np.ndarray) -> FoldReplay:
     """The fold with only the edges where `keep` [M]; what is told of them stays."""
-    graph, edges = fold.graph, torch.from_numpy(keep)
+    edges = torch.from_numpy(keep)
     return replace(
         fold,
-        graph=replace(
-            graph,
-            edge_index=graph.edge_index[:, keep],
-            separations=graph.separations[keep],
-            lengths=graph.lengths[keep],
-            edge_features=graph.edge_features[keep],
-        ),
+        graph=fold.graph.with_edges(keep),
         edge_attr=fold.edge_attr[edges],
         geometry=fold.geometry._replace(vectors=fold.geometry.vectors[edges]),
     )

@@ -9,7 +9,7 @@ them, as often as there are questions.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -387,11 +387,6 @@ class Replay:
                 able[fold.rows[fold.tested]] &= fold.graph.degrees()[fold.tested] > 0
         rows = np.flatnonzero(able)
         return np.sort(np.random.default_rng(seed).choice(rows, min(count, len(rows)), replace=False))
-
-    def with_data(self, data: TrainingData) -> Replay:
-        """The same models on other inputs for the same rows: other features, another graph."""
-        folds = tuple(FoldReplay.build(fold.number, fold.members, fold.scalers, data) for fold in self.folds)
-        return replace(self, data=data, folds=folds)
 
 
 def velocities_of(data: TrainingData) -> np.ndarray | None:

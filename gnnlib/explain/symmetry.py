@@ -87,14 +87,7 @@ def counter_example(replay: Replay, seed: int = 0) -> Counter:
     chosen = np.zeros(len(replay), dtype=bool)
     chosen[rng.choice(known, min(COUNTER_ROWS, len(known)), replace=False)] = True
     graph = replay.data.graph.subgraph(chosen)
-    none = np.zeros(graph.n_edges, dtype=bool)
-    graph = replace(
-        graph,
-        edge_index=graph.edge_index[:, none],
-        separations=graph.separations[none],
-        lengths=graph.lengths[none],
-        edge_features=graph.edge_features[none],
-    )
+    graph = graph.with_edges(np.zeros(graph.n_edges, dtype=bool))
     features = np.column_stack([replay.data.features, replay.data.catalog.positions()])[chosen]
     train, target = np.ones(len(features), dtype=bool), replay.target[chosen]
     scalers = Scalers.fit(graph, features, target, train)

@@ -170,14 +170,7 @@ def _graph(replay: Replay, catalog: Catalog, kept: np.ndarray, near: np.ndarray,
     if not cut:
         return graph
     ends = zip(*graph.row_ids[graph.edge_index].tolist(), strict=True)
-    stays = np.array([pair not in cut for pair in ends], dtype=bool)
-    return replace(
-        graph,
-        edge_index=graph.edge_index[:, stays],
-        separations=graph.separations[stays],
-        lengths=graph.lengths[stays],
-        edge_features=graph.edge_features[stays],
-    )
+    return graph.with_edges(np.array([pair not in cut for pair in ends], dtype=bool))
 
 
 def _predict(replay: Replay, fold: FoldReplay, catalog: Catalog, graph: Graph, rows: np.ndarray) -> np.ndarray:

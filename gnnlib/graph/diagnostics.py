@@ -196,13 +196,8 @@ def shortened(graph: Graph, radius: float, uncapped: np.ndarray | None = None) -
 
     if graph.spec.method != "radius" or graph.spec.radius is None or radius > graph.spec.radius:
         raise InputError(f"Edges up to {radius:g} need a radius graph of at least that linking length; build it anew.")
-    kept = graph.lengths <= radius
     short = replace(
-        graph,
-        edge_index=graph.edge_index[:, kept],
-        separations=graph.separations[kept],
-        lengths=graph.lengths[kept],
-        edge_features=graph.edge_features[kept],
+        graph.with_edges(graph.lengths <= radius),
         spec=graph.spec.model_copy(update={"radius": radius}),
         truncated=False,
         notes=(),

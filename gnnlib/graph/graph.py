@@ -6,7 +6,7 @@ receiver i, messages flow j -> i; edges are sorted by receiver.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -86,6 +86,16 @@ class Graph:
     def degrees(self) -> np.ndarray:
         """In-degree of each node [N] int64, self-loops not counted."""
         return np.bincount(self.edge_index[1][~self.self_loop], minlength=self.n_nodes)
+
+    def with_edges(self, keep: np.ndarray) -> Graph:
+        """The same nodes with some of the edges. keep: [M] bool, or the indices of edges in the order wanted."""
+        return replace(
+            self,
+            edge_index=self.edge_index[:, keep],
+            separations=self.separations[keep],
+            lengths=self.lengths[keep],
+            edge_features=self.edge_features[keep],
+        )
 
     def subgraph(self, keep: np.ndarray) -> Graph:
         """The induced subgraph on the nodes where `keep` [N] bool is True; edges keep their order and features."""

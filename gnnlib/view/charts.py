@@ -596,20 +596,9 @@ def attention_by_kind(table: pd.DataFrame) -> go.Figure:
     """Relative attention between kinds of objects: median with the 16-84 % range; table as `attention.by_kind`."""
     figure = _figure(height=230)
     names = [f"{row['source']} → {row['receiver']}" for _, row in table.iterrows()]
-    figure.add_scatter(
-        x=table["median"],
-        y=names,
-        mode="markers",
-        customdata=table["edges"],
-        error_x={
-            "array": table["p84"] - table["median"],
-            "arrayminus": table["median"] - table["p16"],
-            "thickness": 1.4,
-            "width": 4,
-            "color": MUTED,
-        },
-        marker={"size": 11, "color": ACCENT},
-        hovertemplate="%{y}: %{x:.3f} (%{customdata:,} edges)<extra></extra>",
+    _medians(figure, table, names)
+    figure.update_traces(
+        customdata=table["edges"], hovertemplate="%{y}: %{x:.3f} (%{customdata:,} edges)<extra></extra>"
     )
     figure.add_vline(x=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
     figure.update_xaxes(title="attention × degree", rangemode="tozero")
@@ -617,12 +606,11 @@ def attention_by_kind(table: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """How spread out each head's attention is, median with the 16-84 % range; table as `attention.entropy`."""
-    figure = _figure(height=90 + 34 * len(table))
+def _medians(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> None:
+    """A point a row at its median, with the range from p16 to p84."""
     figure.add_scatter(
         x=table["median"],
-        y=list(names),
+        y=names,
         mode="markers",
         error_x={
             "array": table["p84"] - table["median"],
@@ -634,6 +622,12 @@ def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         marker={"size": 11, "color": ACCENT},
         hovertemplate="%{y}: %{x:.3f}<extra></extra>",
     )
+
+
+def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """How spread out each head's attention is, median with the 16-84 % range; table as `attention.entropy`."""
+    figure = _figure(height=90 + 34 * len(table))
+    _medians(figure, table, list(names))
     figure.update_xaxes(title="entropy / log(edges)", range=[0, 1.02])
     figure.update_yaxes(type="category", autorange="reversed")
     return figure

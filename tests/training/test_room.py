@@ -127,10 +127,10 @@ def test_pairs_and_graphs_are_predicted_in_parts_too(task):
     inside = np.arange(N) // 40
     if task == "graph_regression":  # no edge leaves a graph
         within = inside[graph.edge_index[0]] == inside[graph.edge_index[1]]
-        thin = part_of(graph, within)
+        thin = graph.with_edges(within)
         asked = Asked(task, graph_of=inside)
     else:
-        asked = Asked(task, pairs=part_of(graph, keep))
+        asked = Asked(task, pairs=graph.with_edges(keep))
     model = build_model(DEEP, 1, scalers.n_edge_features, task=task)
     whole = predict(model, thin, x, scalers, CPU, asked)
     parts = predict(model, thin, x, scalers, CPU, asked, room=narrow(0.2))
@@ -138,18 +138,6 @@ def test_pairs_and_graphs_are_predicted_in_parts_too(task):
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-5, atol=1e-6)
     for one, other in zip(parts.attention, whole.attention, strict=True):
         assert set(map(tuple, one.edge_index.T.tolist())) <= set(map(tuple, other.edge_index.T.tolist()))
-
-
-def part_of(graph, edges):
-    from dataclasses import replace
-
-    return replace(
-        graph,
-        edge_index=graph.edge_index[:, edges],
-        separations=graph.separations[edges],
-        lengths=graph.lengths[edges],
-        edge_features=graph.edge_features[edges],
-    )
 
 
 def test_a_model_that_looks_at_the_whole_graph_is_never_divided():

@@ -5,7 +5,7 @@ No edge joins two graphs, and a fold takes a graph whole, so none is ever partly
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -73,14 +73,7 @@ def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, v
                 "Neighbours were chosen among all rows, so those of other graphs took places; with a linking length "
                 "and no cap every graph has all of its edges."
             )
-    graph = replace(
-        graph,
-        edge_index=graph.edge_index[:, inside],
-        separations=graph.separations[inside],
-        lengths=graph.lengths[inside],
-        edge_features=graph.edge_features[inside],
-    )
-    return WholeGraphs(graph, graph_of, ids, target[:, None].astype(np.float64), notes)
+    return WholeGraphs(graph.with_edges(inside), graph_of, ids, target[:, None].astype(np.float64), notes)
 
 
 def folds(spec: RunSpec, whole: WholeGraphs, groups: np.ndarray | None, buffer: float) -> list[Fold]:

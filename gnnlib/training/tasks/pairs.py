@@ -67,19 +67,9 @@ def _each_once(graph: Graph) -> Graph:
     first, pair, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)[1:]
     features = np.zeros((len(first), graph.edge_features.shape[1]))
     np.add.at(features, pair, graph.edge_features)
-    once = _take(graph, first)
+    once = graph.with_edges(first)
     once = replace(once, edge_features=(features / counts[:, None]).astype(np.float32))
-    return _take(once, ~once.self_loop)
-
-
-def _take(pairs: Graph, keep: np.ndarray) -> Graph:
-    return replace(
-        pairs,
-        edge_index=pairs.edge_index[:, keep],
-        separations=pairs.separations[keep],
-        lengths=pairs.lengths[keep],
-        edge_features=pairs.edge_features[keep],
-    )
+    return once.with_edges(~once.self_loop)
 
 
 def _groups(name: str, catalog: Catalog) -> np.ndarray:
@@ -110,4 +100,4 @@ def _from_file(path: Path, pairs: Graph) -> tuple[Graph, np.ndarray, list[str]]:
     notes = []
     if lost := len(ends) - int(labelled.sum()):
         notes.append(f"{lost:,} of {len(ends):,} pairs in '{path.name}' are not edges of the graph: left out.")
-    return _take(pairs, labelled), found[labelled].to_numpy(dtype=bool), notes
+    return pairs.with_edges(labelled), found[labelled].to_numpy(dtype=bool), notes
