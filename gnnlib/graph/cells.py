@@ -228,11 +228,11 @@ def _find(points, nodes, keys, starts, shift, shape, box, bound, most, counts, s
     ranges = np.empty((MAX_RANGES, 2), dtype=np.int64)
     partners, reach = np.empty(64, dtype=np.int64), np.empty(64)
     spare, spare_reach, buckets = np.empty(64, dtype=np.int64), np.empty(64), np.empty(65, dtype=np.int64)
-    squares = np.empty(64)
+    near, near_points, squares = np.empty(64, dtype=np.int32), np.empty((3, 64)), np.empty(64)
     places, used = np.empty(max(64, 16 * (stop - start)), dtype=np.int32), 0
-    key, n_ranges = -1, 0
+    key, candidates = -1, 0
     for a in range(start, stop):
-        if keys[a] != key:
+        if keys[a] != key:  # side by side, the candidates of all points in a cell are one long loop for each of them
             key = keys[a]
             n_ranges = find_ranges(keys, starts, shift, shape, box, key, ranges)
             candidates = 0
@@ -242,13 +242,19 @@ def _find(points, nodes, keys, starts, shift, shape, box, bound, most, counts, s
                 partners, reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
                 spare, spare_reach = np.empty(2 * candidates, dtype=np.int64), np.empty(2 * candidates)
                 buckets, squares = np.empty(2 * candidates + 1, dtype=np.int64), np.empty(2 * candidates)
+                near, near_points = np.empty(2 * candidates, dtype=np.int32), np.empty((3, 2 * candidates))
+            at = 0
+            for r in range(n_ranges):
+                for b in range(ranges[r, 0], ranges[r, 1]):
+                    near[at] = b
+                    near_points[0, at], near_points[1, at] = points[0, b], points[1, b]
+                    near_points[2, at] = points[2, b]
+                    at += 1
+        squared_distances(points, box, a, near_points, 0, candidates, squares)
         found = 0
-        for r in range(n_ranges):
-            first, size = ranges[r, 0], ranges[r, 1] - ranges[r, 0]
-            squared_distances(points, box, a, first, first + size, squares)
-            for e in range(size):
-                partners[found], reach[found] = first + e, squares[e]  # overwritten unless it counts: no branch
-                found += (squares[e] <= bound) & (first + e != a)
+        for e in range(candidates):
+            partners[found], reach[found] = near[e], squares[e]  # overwritten unless it counts: no branch
+            found += (squares[e] <= bound) & (near[e] != a)
         for e in range(found):
             reach[e] = np.sqrt(reach[e])
         sort_by_length(partners, reach, nodes, found, spare, spare_reach, buckets)

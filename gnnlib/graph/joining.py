@@ -7,7 +7,7 @@ import numpy as np
 from gnnlib.graph.compiled import compiled, in_threads
 from gnnlib.graph.space import periodic_sides
 
-FEW = 48  # edges of a receiver, up to which counting is the quickest way to put them in order
+FEW = 96  # edges of a receiver, up to which counting is the quickest way to put them in order
 
 
 def measure(
@@ -46,12 +46,13 @@ def squared_distance(points, sides, a, b):
 
 
 @compiled
-def squared_distances(points, sides, a, start, stop, squares):
-    """`squared_distance` of column a to the columns start .. stop - 1, written to `squares`.
+def squared_distances(points, sides, a, others, start, stop, squares):
+    """`squared_distance` of column a of points [3, N] to the columns start .. stop - 1 of others [3, K], written
+    to `squares`.
 
     Over slices, whose indices are seen to be in bounds: so the compiler lets the processor take eight at once.
     """
-    xs, ys, zs = points[0, start:stop], points[1, start:stop], points[2, start:stop]
+    xs, ys, zs = others[0, start:stop], others[1, start:stop], others[2, start:stop]
     x, y, z, side_x, side_y, side_z = points[0, a], points[1, a], points[2, a], sides[0], sides[1], sides[2]
     for e in range(len(xs)):
         dx, dy, dz = abs(xs[e] - x), abs(ys[e] - y), abs(zs[e] - z)
@@ -86,7 +87,8 @@ def nearest_image(separation, side):
 def sort_by_length(partners, lengths, nodes, found, spare, spare_lengths, starts):
     """The first `found` partners by length, then by node; the last three arrays are room to work in, one longer.
 
-    Few are put in their places by counting how many are shorter, which the processor does for several at once. More by
+    Few are put in their places by counting how many are shorter, which the processor does for many lengths at once
+    when they are rounded to half their size; those that are then equal are sorted as they are. More by
     a bucket sort: about as many buckets of equal squared length as edges, so that almost nothing is left to move in the
     insertion sort that follows. Where lengths crowd, so that too much is, a Shell sort does the rest.
     """
@@ -97,14 +99,16 @@ def sort_by_length(partners, lengths, nodes, found, spare, spare_lengths, starts
         _shell_sort(partners, lengths, nodes, found)
         return
     if found <= FEW:
-        all_lengths, ranked = lengths[:found], 0
+        rounded, ranked = spare_lengths.view(np.float32)[:found], 0  # keeps their order
         for e in range(found):
-            length, shorter = all_lengths[e], 0
-            for other in all_lengths:
-                shorter += other < length
+            rounded[e] = lengths[e]
+        for e in range(found):
+            length, shorter = rounded[e], np.int32(0)
+            for other in rounded:
+                shorter = np.int32(shorter + np.int32(other < length))
             starts[e] = shorter
             ranked += shorter
-        if 2 * ranked == found * (found - 1):  # no two are equal
+        if 2 * ranked == found * (found - 1):  # no two are equal, even rounded
             for e in range(found):
                 spare[starts[e]], spare_lengths[starts[e]] = partners[e], lengths[e]
             for e in range(found):

@@ -159,7 +159,7 @@ def _look(points, rows, bounds, boxes, least, sides, node, home, first, last, ne
         if to_box > limit or (to_box == limit and least[node] > my_rows[k - 1]):
             continue
         if len(sides) == 3:
-            squared_distances(points, sides, a, start, stop, squares)
+            squared_distances(points, sides, a, points, start, stop, squares)
         else:
             squares[: stop - start] = 0.0
             for axis in range(len(sides)):

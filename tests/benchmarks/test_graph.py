@@ -86,7 +86,7 @@ def test_radius_graph_against_a_kd_tree(n: int, degree: int) -> None:
     spec = GraphSpec(radius=radius)
     find(positions[:100], spec, BOX)  # compiled, or loaded
     times, found = race(
-        REPEATS if n < 1e6 else 1 + (degree < 50),
+        REPEATS if n < 1e6 else 3,
         ours=lambda: find(positions, spec, BOX),
         scipy=lambda: kd_tree_edges(positions, radius),
         with_lengths=lambda: kd_tree_graph(positions, radius),
