@@ -103,11 +103,11 @@ def sort_by_length(partners, lengths, nodes, found, spare, spare_lengths, starts
         for e in range(found):
             rounded[e] = lengths[e]
         for e in range(found):
-            length, shorter = rounded[e], np.int32(0)
+            length, fewer = rounded[e], np.int32(0)
             for other in rounded:
-                shorter = np.int32(shorter + np.int32(other < length))
-            starts[e] = shorter
-            ranked += shorter
+                fewer = np.int32(fewer + (other < length))
+            starts[e] = fewer
+            ranked += int(fewer)
         if 2 * ranked == found * (found - 1):  # no two are equal, even rounded
             for e in range(found):
                 spare[starts[e]], spare_lengths[starts[e]] = partners[e], lengths[e]
