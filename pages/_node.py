@@ -67,10 +67,22 @@ def figures(row: pd.Series, predictions: pd.DataFrame) -> None:
         st.metric("Residual", f"{row['residual']:+.3f}", pull, delta_color="off", delta_arrow="off", width="content")
     rank = percentile(predictions["residual"].to_numpy(), row["residual"])
     said = f"Its residual is larger than that of {rank:.1f} % of the objects."
-    if known:
-        low, high = row["prediction"] - row["sigma"], row["prediction"] + row["sigma"]
-        said = f"68 % interval {low:.3f} to {high:.3f}, predicted by fold {int(row['fold']) + 1}, out of fold. {said}"
+    if found := interval(row):
+        low, high, how = found
+        said = f"{how} {low:.3f} to {high:.3f}, predicted by fold {int(row['fold']) + 1}, out of fold. {said}"
     st.caption(said)
+
+
+def interval(row: pd.Series) -> tuple[float, float, str] | None:
+    """Where the truth lies in 68 of 100 cases, and what the interval is called: the one that the validation rows of the
+    fold set (`gnnlib.training.conformal`), ± sigma for a run that is older than those; None without a sigma.
+    """
+    low, high = (float(row.get(f"{end}_68", np.nan)) for end in ("lower", "upper"))
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high, "68 % interval (conformal)"
+    if np.isfinite(row["sigma"]) and row["sigma"] > 0:
+        return row["prediction"] - row["sigma"], row["prediction"] + row["sigma"], "68 % interval (± σ)"
+    return None
 
 
 def own_row(rows: Catalog, at: int) -> pd.DataFrame:

@@ -175,7 +175,7 @@ class _Training:
             baselines[name] = values
         prediction = together([member.tested for member in members if member.tested])
         validation = together([member.watched for member in members if member.watched])
-        tables = {"predictions": scores.table(data, number, prediction, baselines)}
+        tables = {"predictions": scores.table(data, number, prediction, validation, baselines)}
         if prediction.attention:
             tables["attention"] = _attention_table(data, number, prediction.attention)
         tested, learned, watched = (data.examples(part) for part in (fold.test, fold.train, fold.validation))

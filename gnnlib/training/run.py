@@ -159,8 +159,9 @@ class Run:
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """row_id, truth, prediction, sigma, fold, residual, baseline_<name>. Raises InputError if there are none
-        (yet).
+        """row_id, truth, prediction, sigma, fold, residual, baseline_<name>, and the intervals lower_68, upper_68,
+        lower_95, upper_95, which older runs lack; other tasks have the columns of `scores.table`. Raises InputError if
+        there are none (yet).
         """
         return self._table("predictions.parquet", "predictions")
 

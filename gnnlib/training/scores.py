@@ -17,11 +17,18 @@ from gnnlib.training.metrics import OF_TASK, confusion, over_folds
 REGRESSION = ("node_regression", "graph_regression")
 
 
-def table(data: TrainingData, number: int, prediction: Prediction, baselines: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def table(
+    data: TrainingData,
+    number: int,
+    prediction: Prediction,
+    validation: Prediction,
+    baselines: Mapping[str, np.ndarray],
+) -> pd.DataFrame:
     """The rows of predictions.parquet of one fold, one a test example.
 
-    prediction: of the fold's test examples. baselines: name -> the same as `prediction.mean`; of classes the most
-    probable one is kept. Further targets have columns of the same names with _2, _3, ...
+    prediction: of the fold's test examples. validation: of its validation examples, which set how far the intervals
+    lower_68 to upper_68 and lower_95 to upper_95 reach (`conformal`). baselines: name -> the same as `prediction.mean`;
+    of classes the most probable one is kept. Further targets have columns of the same names with _2, _3, ...
     """
     task, fold = data.spec.task, data.folds[number]
     tested = data.examples(fold.test)
@@ -59,6 +66,13 @@ def table(data: TrainingData, number: int, prediction: Prediction, baselines: Ma
         if not target:
             columns["fold"] = np.int16(number)
         columns[f"residual{ending}"] = of_target(mean, target) - of_target(truth, target)
+        told = intervals(data, number, validation, target)
+        assert told is not None
+        for level in conformal.LEVELS:
+            reach = told.factor(level) * of_target(prediction.sigma, target)
+            for name, sign in (("lower", -1), ("upper", 1)):
+                edge = single(of_target(prediction.mean, target) + sign * reach)
+                columns[f"{name}_{100 * level:.0f}{ending}"] = edge
         for name, values in baselines.items():
             columns[f"baseline_{name}{ending}"] = single(of_target(values, target))
     return pd.DataFrame(columns)
@@ -75,7 +89,7 @@ def figures(
     validation examples, which set how far the intervals reach.
     """
     fold, task = data.folds[number], data.spec.task
-    tested, watched = data.examples(fold.test), data.examples(fold.validation)
+    tested = data.examples(fold.test)
     kinds = {"all": np.ones(int(tested.sum()), dtype=bool)}
     if data.central is not None and task.startswith("node"):
         kinds |= {"centrals": data.central[tested], "satellites": ~data.central[tested]}
@@ -95,12 +109,8 @@ def figures(
             "by_kind": network,
             "baselines_by_kind": others,
         }
-        if prediction.sigma is not None and validation.sigma is not None:
-            told = Calibration.fit(
-                of_target(data.target[watched], target),
-                of_target(validation.mean, target),
-                of_target(validation.sigma, target),
-            )
+        told = intervals(data, number, validation, target)
+        if prediction.sigma is not None and told is not None:
             of_rows = conformal.scores(truth, of_target(prediction.mean, target), of_target(prediction.sigma, target))
             entry["intervals"] = conformal.judge(told, of_rows)
         if task == "node_classification":
@@ -108,6 +118,18 @@ def figures(
         scored.append(entry)
     first, *more = scored
     return first | ({"more_targets": dict(zip(data.spec.more_targets, more, strict=True))} if more else {})
+
+
+def intervals(data: TrainingData, number: int, validation: Prediction, target: int = 0) -> Calibration | None:
+    """What the validation examples of a fold say of sigma; None for a task without one."""
+    if validation.sigma is None:
+        return None
+    watched = data.examples(data.folds[number].validation)
+    return Calibration.fit(
+        of_target(data.target[watched], target),
+        of_target(validation.mean, target),
+        of_target(validation.sigma, target),
+    )
 
 
 def summary(data: TrainingData, folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

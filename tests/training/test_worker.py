@@ -63,6 +63,17 @@ def test_every_row_is_predicted_once_and_out_of_fold(finished):
         assert set(table["row_id"][table["fold"] == number]) == set(data.catalog.row_ids[fold.test])
 
 
+def test_the_intervals_of_the_predictions_are_those_of_the_results(finished):
+    table = finished.predictions
+    for number, part in table.groupby("fold"):
+        for level, factor in finished.results["folds"][number]["intervals"]["factor"].items():
+            low, high = (part[f"{end}_{100 * float(level):.0f}"] for end in ("lower", "upper"))
+            np.testing.assert_allclose(high - low, 2 * factor * part["sigma"], rtol=1e-4)
+            np.testing.assert_allclose((high + low) / 2, part["prediction"], rtol=1e-5, atol=1e-6)
+    inside = table["truth"].between(table["lower_68"], table["upper_68"]).mean()
+    assert inside == pytest.approx(finished.results["coverage"]["0.68"], abs=2 / len(table))
+
+
 def test_results_are_the_metrics_of_the_predictions(finished):
     results, table = finished.results, finished.predictions
     assert results["complete"] and results["rows"] == len(table)
