@@ -384,6 +384,30 @@ def test_bfloat16_trains_to_nearly_the_same_error() -> None:
     assert trained(run_spec(epochs=1, amp=True))[0].encode[0].weight.dtype == torch.float32
 
 
+def test_a_compiled_model_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced by Dynamo and run as traced, which needs no C++ compiler where the tests run."""
+    real, calls = torch.compile, 0
+
+    def traced(model: torch.nn.Module, dynamic: bool) -> object:
+        def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+            def run(*arguments: object) -> object:
+                nonlocal calls
+                calls += 1
+                return graph(*arguments)
+
+            return run
+
+        return real(model, dynamic=dynamic, backend=backend)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    notes: list[str] = []
+    *_, result = trained(run_spec(epochs=2, compile=True), note=notes.append)
+    plain = trained(run_spec(epochs=2))[2]
+    assert calls > 0 and notes == []
+    for name, value in plain.state_dict.items():
+        assert torch.allclose(result.state_dict[name], value, rtol=1e-5, atol=1e-6), name
+
+
 def test_a_model_that_does_not_compile_runs_as_it_is_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(model: torch.nn.Module, dynamic: bool) -> object:
         def call(*arguments: object) -> object:
