@@ -19,7 +19,7 @@ from gnnlib.catalog.columns import infer_roles, numeric_names
 from gnnlib.catalog.raw import RawCatalog
 from gnnlib.catalog.select import kept
 from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Coordinates, Roles
-from gnnlib.catalog.units import convert_length, factor, parse_measure, split_name
+from gnnlib.catalog.units import factor, parse_measure, split_name
 from gnnlib.errors import InputError
 
 
@@ -261,21 +261,6 @@ def _seen(catalog: Catalog, placed: sky.Placed, warnings: list[str]) -> Catalog:
     if choice.space == "redshift" and not placed.done:
         catalog = space.move_to_redshift_space(catalog, warnings)
     return space.project(catalog, warnings)
-
-
-def with_lengths(catalog: Catalog, lengths: str | None) -> CatalogSpec:
-    """The catalog's spec with other lengths; a box that a person gave is carried over.
-
-    A linking length is carried over by `units.convert_length`, once the catalog is assembled anew. Raises InputError
-    where the lengths cannot be converted.
-    """
-    spec = catalog.spec.model_copy(update={"lengths": lengths})
-    if spec.box is None or not catalog.roles.position:
-        return spec
-    columns = [catalog.columns[name] for name in catalog.roles.position]
-    unit = space.length_unit(columns, lengths, catalog.h)
-    sides = convert_length(np.asarray(spec.box), catalog.length_unit, unit, catalog.h, catalog.redshift)
-    return spec.model_copy(update={"box": tuple(map(float, sides))})
 
 
 def _check_extent(catalog: Catalog, warnings: list[str]) -> Catalog:

@@ -126,12 +126,6 @@ def parse_measure(text: str) -> Measure:
     return Measure(f"dex({unit})" if logarithm else unit, power, frames[0] if frames else "")
 
 
-def parse_unit(text: str) -> tuple[str, int]:
-    """A unit as people write it as (astropy unit string, power of h), see `parse_measure`."""
-    unit, h_power, _ = parse_measure(text)
-    return unit, h_power
-
-
 def split_name(name: str) -> tuple[str, str]:
     """Split "x [Mpc/h]" or "mass (Msun)" into the name and its unit; other names come back whole with ""."""
     found = re.fullmatch(r"(?P<name>.*?[^\s_])[\s_]*(?:\[(?P<square>[^\[\]]+)\]|\((?P<round>[^()]+)\))", name)

@@ -42,27 +42,6 @@ def deletion(fields: Fields, edges: np.ndarray | None = None) -> np.ndarray:
     return change
 
 
-def removal(fields: Fields) -> tuple[np.ndarray, np.ndarray]:
-    """What becomes of each prediction without one of the other objects in its field, and with it all of its edges.
-
-    Returns the places [R] of these objects among the fields' nodes, and the changes [R] of the predictions.
-    """
-    others = np.flatnonzero(fields.hop > 0)
-    change = np.empty(len(others))
-    before = fields.predict()[0]
-    starts = np.searchsorted(fields.of, np.arange(len(fields)))
-    at = 0
-    for part in fields.take(fields.of[others]).parts():
-        own = slice(at, at + len(part))
-        gone = part.centres + others[own] - starts[fields.of[others[own]]]
-        is_gone = np.zeros(len(part.node), dtype=bool)
-        is_gone[gone] = True
-        keep = ~(is_gone[part.edge_index[0]] | is_gone[part.edge_index[1]])
-        change[own] = part.predict(keep[None])[0] - before[fields.of[others[own]]]
-        at += len(part)
-    return others, change
-
-
 def gradient_times_input(fields: Fields, every: bool = False) -> np.ndarray:
     """For each edge into a centre: its attributes and its source's features, times the prediction's gradient, [E].
 

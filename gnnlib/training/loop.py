@@ -741,7 +741,9 @@ def _forward(model: Stack, batch: Batch, training: bool = False, call: Callable[
     """The output for the examples of `batch` alone, in single precision. call: the model in its compiled form."""
     model.train(training)
     with torch.set_grad_enabled(training):
-        output = (model if call is None else call)(batch.x, batch.edge_index, batch.edge_attr, batch.geometry, batch.where)
+        output = (model if call is None else call)(
+            batch.x, batch.edge_index, batch.edge_attr, batch.geometry, batch.where
+        )
     log_variance = None if output.log_variance is None else output.log_variance[batch.rows].float()
     return Output(output.mean[batch.rows].float(), log_variance)
 

@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnnlib.catalog import Catalog, read_catalog
-from gnnlib.catalog.assemble import with_lengths
-from gnnlib.catalog.units import Measure, convert, convert_length, parse_measure, parse_unit, shown_as, split_name
+from gnnlib.catalog.units import Measure, convert, convert_length, parse_measure, shown_as, split_name
 from gnnlib.errors import InputError
 
 LENGTHS = ("Mpc", "Mpc/h", "kpc", "kpc/h", "pc", "cMpc", "cMpc/h", "ckpc/h", "pMpc", "pMpc/h", "pkpc", "Gpc/h")
@@ -62,7 +61,6 @@ def test_units_are_parsed_with_their_power_of_h_and_frame(text: str, unit: str, 
     measure = parse_measure(text)
     assert (measure.h_power, measure.frame, measure.is_log) == (power, frame, False)
     assert u.Unit(measure.unit) == u.Unit(unit)
-    assert parse_unit(text) == (measure.unit, power)
     assert parse_measure(measure.label) == measure
 
 
@@ -241,9 +239,6 @@ def test_one_switch_changes_positions_box_and_columns(
     expected = (factor, label) if lengths else (2.0, "kpc")
     assert unit == expected[1]
     np.testing.assert_allclose(radius, HALOS["r_vir"] * expected[0])
-    kept = with_lengths(catalog, "Mpc/h")
-    assert kept.lengths == "Mpc/h" and kept.box == pytest.approx((75, 75, 75))
-    assert read_catalog(kept).box == pytest.approx([75, 75, 75])
     assert convert_length(75000 * factor, label, "Mpc/h", catalog.h, catalog.redshift) == pytest.approx(75)
 
 

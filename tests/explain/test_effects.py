@@ -51,18 +51,6 @@ def test_edges_further_out_can_be_deleted_too(replays):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_removing_an_object_removes_every_edge_of_it(replays, kind):
-    fields, nodes = some_fields(replays[kind], 3)
-    others, change = effects.removal(fields)
-    assert len(others) == np.sum(fields.hop > 0)
-    for place, found in zip(others[::4], change[::4], strict=True):
-        gone = np.flatnonzero((fields.fold.graph.edge_index == fields.node[place]).any(axis=0))
-        node = nodes[fields.of[place]]
-        expected = without(fields.fold, gone, node) - fields.fold.prediction[node]
-        assert found == pytest.approx(expected, abs=4e-6)
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_gradients_equal_finite_differences(replays, kind):
     fields, _ = some_fields(replays[kind])
     for model in fields.fold.members:
