@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from gnnlib.catalog import (
     astropy_tables,
     fits_tables,
+    graph_files,
     hdf5,
     json_records,
     numpy_arrays,
@@ -57,6 +58,7 @@ FORMATS = (
     Format("HDF5", lambda head: head.startswith(b"\x89HDF\r\n"), hdf5.read, (".hdf5", ".h5", ".hdf")),
     Format("Parquet", lambda head: head.startswith(b"PAR1"), parquet.read, parquet.SUFFIXES),
     Format("NumPy array", lambda head: head.startswith(b"\x93NUMPY"), numpy_arrays.read_npy, (".npy",)),
+    Format("GraphML", graph_files.looks_like_graphml, graph_files.read_nodes, (".graphml",)),
     Format(
         "VOTable", lambda head: b"<VOTABLE" in head or b":VOTABLE" in head, votable.read, (".vot", ".votable", ".xml")
     ),
@@ -72,10 +74,12 @@ FORMATS = (
     ),
 )
 _NPZ = Format("NumPy archive", lambda head: head.startswith(b"PK"), numpy_arrays.read_npz, (".npz",))
-SUFFIXES = tuple(suffix for kind in (*FORMATS, _NPZ) for suffix in kind.suffixes if suffix)
+_PT = Format("PyTorch Geometric graph", lambda head: head.startswith(b"PK"), graph_files.read_pt, (".pt", ".pth"))
+SUFFIXES = tuple(suffix for kind in (*FORMATS, _NPZ, _PT) for suffix in kind.suffixes if suffix)
 _BINARY = ("FITS", "HDF5", "Parquet", "NumPy array")
 READABLE = (
-    "CSV and other text, FITS, VOTable, ECSV, AAS and IPAC tables, Parquet, HDF5, NumPy, JSON, Rockstar and SUBFIND"
+    "CSV and other text, FITS, VOTable, ECSV, AAS and IPAC tables, Parquet, HDF5, NumPy, JSON, graphs"
+    " (.pt, GraphML), Rockstar and SUBFIND"
 )
 
 _NEEDED_WHOLE = ("HDF5", "Parquet", "NumPy array")  # even for their first rows
@@ -214,6 +218,8 @@ def _recognise(path: Path) -> tuple[str, Reader]:
         raise InputError(f"'{path.name}' is empty; choose a file with a table in it, or copy it again.")
     if _NPZ.recognises(head) and numpy_arrays.is_npz(path):
         return _NPZ.name, _NPZ.read
+    if _PT.recognises(head) and path.suffix.lower() in _PT.suffixes:
+        return _PT.name, _PT.read
     for magic, what in _NOT_CATALOGS:
         if head.lstrip()[: len(magic)].lower() == magic.lower():
             raise InputError(f"'{path.name}' {what}.")

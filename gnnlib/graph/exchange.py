@@ -1,7 +1,7 @@
 """Graphs that leave and come back: PyTorch Geometric's .pt, edge lists as Parquet, GraphML for small graphs.
 
-What is read is checked and never run: tensors are loaded with `weights_only`, XML without entities. An edge list comes
-back through the method "edge_list", on the catalog it belongs to.
+What is read is checked and never run (`catalog.graph_files`, where the nodes of .pt and GraphML are a catalog). An edge
+list comes back through the method "edge_list", on the catalog it belongs to.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
+from gnnlib.catalog.graph_files import named, parse_graphml
+from gnnlib.catalog.graph_files import read_pyg as read_pyg
 from gnnlib.errors import InputError
 from gnnlib.graph.edges import MAX_EDGES, Neighbors, Points, join, with_self_loops
 from gnnlib.graph.graph import Graph, GraphSpec
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from torch_geometric.data import Data
 
 MAX_GRAPHML_EDGES = 200_000  # some 60 MB of text
-MAX_GRAPHML_BYTES = 200_000_000
 
 
 # Edge lists
@@ -89,33 +90,6 @@ def write_pyg(
     import torch
 
     torch.save(to_pyg(graph, x, y), file)
-
-
-def read_pyg(file: str | Path | io.BytesIO) -> Data:
-    """A `torch_geometric.data.Data` from a .pt file, with `weights_only`: tensors, text and numbers, nothing that runs.
-
-    Raises InputError for a file that holds anything else.
-    """
-    import torch
-    from torch_geometric.data import Data
-    from torch_geometric.data.data import DataEdgeAttr, DataTensorAttr
-    from torch_geometric.data.storage import GlobalStorage
-
-    try:
-        with torch.serialization.safe_globals([Data, DataEdgeAttr, DataTensorAttr, GlobalStorage]):
-            data = torch.load(file, weights_only=True, map_location="cpu")
-    except FileNotFoundError as error:
-        raise InputError(f"There is no file '{_name(file)}'; give the path of a .pt file.") from error
-    except Exception as error:  # torch raises many kinds for files that are damaged or hold what it will not load
-        raise InputError(
-            f"'{_name(file)}' cannot be read as a graph of PyTorch Geometric without running what is in it; save a "
-            "Data object of plain tensors with torch.save."
-        ) from error
-    if isinstance(data, dict):
-        data = Data.from_dict({str(key): value for key, value in data.items()})
-    if not isinstance(data, Data):
-        raise InputError(f"'{_name(file)}' holds no graph; save a torch_geometric.data.Data with torch.save.")
-    return data
 
 
 def from_pyg(data: Data) -> Graph:
@@ -184,27 +158,12 @@ def read_graphml(file: str | Path | io.BytesIO) -> Graph:
 
     Raises InputError for a file that is too large, is no GraphML, declares entities, or has a node without a place.
     """
-    import networkx as nx
-
-    try:
-        text = Path(file).read_bytes() if isinstance(file, str | Path) else file.read()
-    except OSError as error:
-        raise InputError(
-            f"There is no file '{_name(file)}' that can be read; give the path of a GraphML file."
-        ) from error
-    if len(text) > MAX_GRAPHML_BYTES:
-        raise InputError(f"'{_name(file)}' has {len(text):,} bytes, too many for GraphML; use Parquet or .pt.")
-    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
-        raise InputError(f"'{_name(file)}' declares XML entities, which are not read; write plain GraphML.")
-    try:
-        found: Any = nx.parse_graphml(text.decode())
-    except Exception as error:
-        raise InputError(f"'{_name(file)}' cannot be read as GraphML; write it with networkx or Gephi.") from error
+    found = parse_graphml(file)
     places = []
     for name, said in found.nodes(data=True):
         place = [said.get(axis) for axis in "xyz"]
         if not all(isinstance(value, int | float) for value in place[:2]):
-            raise InputError(f"Node '{name}' in '{_name(file)}' has no numbers x and y, so it has no place; give them.")
+            raise InputError(f"Node '{name}' in '{named(file)}' has no numbers x and y, so it has no place; give them.")
         places.append([float(value or 0.0) for value in place])
     number = {name: at for at, name in enumerate(found.nodes)}
     edges = [(number[source], number[receiver], said) for source, receiver, said in found.edges(data=True)]
@@ -307,7 +266,3 @@ def _array(data: Any, name: str, dims: int) -> np.ndarray | None:
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.ndim != dims:
         raise InputError(f"The graph's '{name}' is not a plain tensor of {dims} dimensions; save it as one.")
     return value.detach().cpu().numpy()
-
-
-def _name(file: object) -> str:
-    return Path(file).name if isinstance(file, str | Path) else "the file"

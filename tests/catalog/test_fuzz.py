@@ -23,11 +23,14 @@ from collections import Counter
 from pathlib import Path
 
 import h5py
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from astropy.io import fits
 from astropy.table import Table
+from torch_geometric.data import Data
 
 from gnnlib.catalog import read_catalog
 from gnnlib.catalog.peek import peek
@@ -111,6 +114,10 @@ def valid_files(folder: Path) -> list[Path]:
     np.save(folder / "plain.npy", numbers[["x", "y", "z"]].to_numpy())
     np.savez(folder / "a.npz", **{name: numbers[name] for name in "xyz"})
     np.savez_compressed(folder / "packed.npz", **{name: numbers[name] for name in "xyz"})
+    torch.save(Data(pos=torch.rand(N, 3), edge_index=torch.zeros(2, 4, dtype=torch.long)), folder / "a.pt")
+    drawn = nx.path_graph(N)
+    nx.set_node_attributes(drawn, {n: {"x": float(n), "y": 2.0, "mass": 3.0 + n} for n in range(N)})
+    nx.write_graphml(drawn, folder / "a.graphml")
     (folder / "a.json").write_text(frame.to_json(orient="records"))
     (folder / "a.jsonl").write_text(frame.to_json(orient="records", lines=True))
     metadata = [{"name": name, "unit": "kpc"} for name in "xyz"]
