@@ -22,7 +22,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     # Chosen in advance, not by looking at test folds: the standard network three times a fold. Networks that differ by
     # their seed alone err differently, so their mean errs less than any of them, and their spread belongs to the
-    # uncertainty (Lakshminarayanan et al. 2017, arXiv 1612.01474). Twice the epochs; validation keeps the best one.
+    # uncertainty (Lakshminarayanan et al. 2017, arXiv 1612.01474). Twice the epochs; validation keeps the best one. On
+    # two folds of the sample it came to 0.1008 and 0.1013 dex, where `standard` came to 0.1011 and 0.1021.
     "best": {
         "model": {"hidden": 64, "latent": 32, "heads": 4},
         "epochs": 100,
