@@ -276,7 +276,9 @@ def beginning(method: str, spec: GraphSpec) -> dict[str, Any]:
         fields["radius"] = float(f"{ACROSS * typical:.2g}")
         fields["along"] = min(float(f"{STRETCHED * ACROSS * typical:.2g}"), shortest_side(box) / 2)
     elif method == "groups":
-        fields["radius"] = float(f"{FRIENDS * mean_separation(inside_box(rows.positions(), box), box):.2g}")
+        fields["radius"] = float(
+            f"{FRIENDS * mean_separation(inside_box(rows.positions(), box), box, rows.file_of):.2g}"
+        )
     elif method == "radius":
         fields["radius"] = typical
     elif method == "knn":

@@ -501,7 +501,7 @@ def _graph(spec: CatalogSpec, changed: float, how: GraphSpec) -> Graph:
         and how.radius
         and (box is None or how.radius <= box[box > 0].min() / 2)
     ):
-        edges = count_edges(inside_box(rows.positions(), box), how.radius, box)
+        edges = count_edges(inside_box(rows.positions(), box), how.radius, box, rows.file_of)
         if edges > EDGES_SHOWN:
             raise InputError(
                 f"A linking length of {how.radius:.4g} gives some {edges / 1e6:,.0f} million edges, more than the "
@@ -541,9 +541,9 @@ def _radius_range(spec: CatalogSpec, changed: float, periodic: bool | None) -> t
 
     rows = _catalog(spec, changed)
     box = rows.joined_box(periodic)
-    typical, largest = suggest_radius_range(rows.positions(), box)
+    typical, largest = suggest_radius_range(rows.positions(), box, rows.file_of)
     points = inside_box(rows.positions(), box)
-    while largest > 1.1 * typical and count_edges(points, largest, box) > 2 * SLIDER_EDGES:
+    while largest > 1.1 * typical and count_edges(points, largest, box, rows.file_of) > 2 * SLIDER_EDGES:
         largest = float(f"{max(0.85 * largest, 1.1 * typical):.3g}")
     return typical, largest
 

@@ -18,7 +18,7 @@ from gnnlib.catalog import derived, missing, sky, space
 from gnnlib.catalog.columns import infer_roles, numeric_names
 from gnnlib.catalog.raw import RawCatalog
 from gnnlib.catalog.select import kept
-from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Coordinates, Roles
+from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Coordinates, Files, Roles
 from gnnlib.catalog.units import factor, parse_measure, split_name
 from gnnlib.errors import InputError
 
@@ -43,13 +43,14 @@ def assemble(raw: RawCatalog, spec: CatalogSpec, cut: bool = True) -> Catalog:
         name=raw.name,
         h=h,
         redshift=redshift,
+        files=_files(raw, list(columns)),
         provenance=dict(raw.provenance),
     )
     catalog = derived.add(missing.mask(catalog), of_surroundings=False)
     later = [name for name in spec.derived if name not in catalog.columns]
 
     roles = _roles(raw, spec, catalog, inferred, later)
-    catalog = replace(catalog, roles=roles, row_ids=_row_ids(raw, catalog.table, roles, warnings))
+    catalog = replace(catalog, roles=roles, row_ids=_row_ids(raw, catalog, roles, warnings))
     placed = sky.place(catalog, warnings, inferred)
     catalog = placed.catalog
     positions = [catalog.columns[name] for name in catalog.roles.position]
@@ -93,6 +94,8 @@ def _name(raw: RawCatalog, spec: CatalogSpec) -> tuple[pd.DataFrame, dict[str, C
     columns = {name: raw.columns.get(name, Column(name)) for name in old}
     if spec.names:
         names = spec.names
+        if raw.files and len(names) == table.shape[1] - 1 - len(raw.files.parameters):
+            names = (*names, *old[len(names) :])  # those of the files alone: what was added has its names
         if len(names) != table.shape[1] or len(set(names)) != len(names):
             raise InputError(
                 f"{len(set(names))} different names are given for {table.shape[1]} columns; name every column once."
@@ -105,6 +108,14 @@ def _name(raw: RawCatalog, spec: CatalogSpec) -> tuple[pd.DataFrame, dict[str, C
             columns[plain] = replace(column, name=plain, **measure._asdict())
     table.columns = pd.Index(list(columns))
     return table, columns
+
+
+def _files(raw: RawCatalog, names: list[str]) -> Files | None:
+    """Which columns were added to a folder of catalogs, by the `names` of all columns now."""
+    if raw.files is None:
+        return None
+    column, *parameters = names[len(names) - 1 - len(raw.files.parameters) :]
+    return Files(column, tuple(parameters))
 
 
 def _units(
@@ -171,7 +182,10 @@ def _roles(raw: RawCatalog, spec: CatalogSpec, catalog: Catalog, inferred: list[
         chosen.pop("position", None)
     elif "position" in chosen:
         chosen["position"] = tuple(space.before_moving(name, catalog.columns) for name in chosen["position"])
-    roles = Roles(**{**infer_roles(catalog.table), **stated, **chosen})
+    own = catalog.table
+    if catalog.files:  # what was added to the files' own columns plays no part by its name
+        own = own.drop(columns=[catalog.files.column, *catalog.files.parameters])
+    roles = Roles(**{**infer_roles(own), **stated, **chosen})
     if not stated and not chosen:
         inferred.append("roles")
     for role, value in roles.model_dump().items():
@@ -196,12 +210,17 @@ def _check_role(name: str, catalog: Catalog, role: str = "features") -> None:
         )
 
 
-def _row_ids(raw: RawCatalog, table: pd.DataFrame, roles: Roles, warnings: list[str]) -> np.ndarray:
-    """Unique ids [N]: those of the role's column, or else of the format, or else row numbers."""
-    rows = np.arange(len(table), dtype=np.int64)
+def _row_ids(raw: RawCatalog, catalog: Catalog, roles: Roles, warnings: list[str]) -> np.ndarray:
+    """Unique ids [N]: those of the role's column, or else of the format, or else row numbers.
+
+    In a folder of catalogs the file's name stands before that of the column, as files may use the same ids.
+    """
+    rows = np.arange(len(catalog), dtype=np.int64)
     if roles.row_id is None:
         return rows if raw.row_ids is None else raw.row_ids
-    values = table[roles.row_id]
+    values = catalog.table[roles.row_id]
+    if catalog.files and roles.row_id != catalog.files.column:
+        return _ids_by_file(raw, catalog, values, warnings)
     if values.dtype.kind == "f" and values.notna().all() and (values % 1 == 0).all() and values.abs().max() < 2**53:
         values = values.astype(np.int64)
     repeated = int(values.duplicated().sum())
@@ -213,6 +232,20 @@ def _row_ids(raw: RawCatalog, table: pd.DataFrame, roles: Roles, warnings: list[
     if ids.dtype.kind in "iu" and (ids.dtype.kind == "i" or ids.max() < 2**63):
         return ids.astype(np.int64)
     return np.array([str(value) for value in ids])
+
+
+def _ids_by_file(raw: RawCatalog, catalog: Catalog, values: pd.Series, warnings: list[str]) -> np.ndarray:
+    """`file:id` of each row [N], or what the reader numbered rows by where ids are missing or repeat in a file."""
+    assert catalog.files is not None and raw.row_ids is not None
+    if values.dtype.kind == "f" and values.notna().all() and (values % 1 == 0).all() and values.abs().max() < 2**53:
+        values = values.astype(np.int64)
+    ids = pd.Series([f"{file}:{one}" for file, one in zip(catalog.table[catalog.files.column], values, strict=True)])
+    repeated = int(ids.duplicated().sum())
+    if repeated or values.isna().any() or values.dtype.kind == "f":
+        why = f"repeats {repeated:,} values within its files" if repeated else "has gaps or fractions"
+        warnings.append(f"Column '{values.name}' {why}, so the rows of each file are numbered instead.")
+        return raw.row_ids
+    return np.array(ids.tolist())
 
 
 def _box(raw: RawCatalog, catalog: Catalog, warnings: list[str]) -> tuple[np.ndarray | None, tuple[bool, bool, bool]]:

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gnnlib.catalog.table import Column
+from gnnlib.catalog.table import Column, Files
 from gnnlib.catalog.units import parse_measure, split_name
 from gnnlib.errors import InputError
 
@@ -34,8 +34,9 @@ class RawCatalog:
     [N] or None. box: side lengths, one number or three, in box_unit ("" = the unit of the positions). h, redshift: the
     Hubble parameter and the snapshot's redshift if stated. tables: the names of all tables of a file that holds
     several; table_read: the one that was read. header: whether the file names its columns. rows: of the whole table,
-    where only the first were read and the file says how many there are. inferred: names of facts that the format
-    implies without stating them. Read once and shared: nothing changes it.
+    where only the first were read and the file says how many there are. files: of a folder of catalogs, whose added
+    columns come last. inferred: names of facts that the format implies without stating them. Read once and shared:
+    nothing changes it.
     """
 
     table: pd.DataFrame
@@ -52,6 +53,7 @@ class RawCatalog:
     table_read: str = ""
     header: bool = True
     rows: int | None = None
+    files: Files | None = None
     name: str = ""
     provenance: dict[str, object] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

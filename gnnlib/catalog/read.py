@@ -9,6 +9,7 @@ import warnings as python_warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from gnnlib.catalog import (
     astropy_tables,
     fits_tables,
+    folder,
     graph_files,
     hdf5,
     json_records,
@@ -100,8 +102,9 @@ _NOT_CATALOGS = (
 def read_catalog(source: str | Path | CatalogSpec, **corrections: Any) -> Catalog:
     """Read a catalog with what its file says and what its names suggest, then apply the corrections.
 
-    source: a file, a folder of SUBFIND chunks, "sample" for the bundled catalog, or a CatalogSpec. corrections: fields
-    of `CatalogSpec` (roles, units, h, box, periodic, where, names). Everything concluded rather than read is listed in
+    source: a file, a folder of SUBFIND chunks or of several catalogs (see `gnnlib.catalog.folder`), "sample" for the
+    bundled catalog, or a CatalogSpec. corrections: fields of `CatalogSpec` (roles, units, h, box, periodic, where,
+    names). Everything concluded rather than read is listed in
     `Catalog.inferred`; everything to be wary of in `Catalog.warnings`. Raises InputError, and nothing else, for input
     that cannot be used.
     """
@@ -207,6 +210,8 @@ def _head(path: Path) -> bytes:
 
 
 def _recognise_folder(path: Path) -> tuple[str, Reader]:
+    if folder.holds_catalogs(path, SUFFIXES):
+        return "a folder of catalogs", partial(folder.read, suffixes=SUFFIXES, read_file=_read)
     if parquet.files_in(path):
         return "Parquet", parquet.read_folder
     return "a group catalog", tng.read_folder

@@ -6,11 +6,12 @@ neighbours; the object itself is never one of them, another object at the same p
 The overdensity is 1 + delta: neighbours within R over the number expected there. Expected is the mean density times the
 part of the sphere (in 2D: of the circle) that lies inside the catalog's volume: all of it along periodic axes; inside
 the box where one is given; else inside the convex hull of the positions, so the edges of a survey do not look empty,
-while its holes and the gaps between its fields do.
+while its holes and the gaps between its fields do. Each file of a folder of catalogs is a space of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import gamma, pi
 
@@ -31,6 +32,8 @@ MOST_PAIRS = 2e9  # that are counted: a minute or two
 
 def count_within(catalog: Catalog, radius: float) -> np.ndarray:
     """Number of other objects within `radius`, [N] float64; NaN where a position is missing."""
+    if catalog.files:
+        return _by_file(catalog, lambda own, rows: count_within(own, radius))
     places = _Places(catalog, radius)
     return places.spread(places.counts())
 
@@ -41,6 +44,9 @@ def overdensity(catalog: Catalog, radius: float, mass: np.ndarray | None = None)
     NaN where a position is missing; a neighbour without a mass adds none. Raises InputError where the catalog has no
     volume to speak of.
     """
+    if catalog.files:
+        weights = None if mass is None else np.broadcast_to(mass, len(catalog))
+        return _by_file(catalog, lambda own, rows: overdensity(own, radius, None if weights is None else weights[rows]))
     places = _Places(catalog, radius)
     n = len(places.points)
     volume, normals, offsets = _region(places)
@@ -59,6 +65,8 @@ def neighbor_distance(catalog: Catalog, n: float) -> np.ndarray:
     """Distance to the n-th nearest other object in the catalog's length unit, [N]; NaN where a position is missing."""
     if n != int(n) or n < 1:
         raise InputError(f"The number of the neighbour is 1 or more and whole, not {n:g}.")
+    if catalog.files:
+        return _by_file(catalog, lambda own, rows: neighbor_distance(own, n))
     places = _Places(catalog)
     if n >= len(places.points):
         raise InputError(
@@ -77,7 +85,7 @@ def is_central(catalog: Catalog, group: np.ndarray | pd.Series, mass: np.ndarray
         if catalog.roles.mass is None:
             raise InputError("is_central needs a mass to compare by; name one, as in is_central(group, mass).")
         mass = catalog.values(catalog.roles.mass)
-    codes = _codes(group, len(catalog))
+    codes = _codes(group, catalog)
     weight = np.where(np.isnan(mass), -np.inf, np.broadcast_to(mass, len(codes)))
     heaviest = np.full(int(codes.max(initial=0)) + 1, -np.inf)
     np.maximum.at(heaviest, codes, weight)
@@ -89,13 +97,13 @@ def is_central(catalog: Catalog, group: np.ndarray | pd.Series, mass: np.ndarray
 
 def group_size(catalog: Catalog, group: np.ndarray | pd.Series) -> np.ndarray:
     """Members of an object's group, itself included, [N] float64; 1 without a group."""
-    codes = _codes(group, len(catalog))
+    codes = _codes(group, catalog)
     return np.bincount(codes, minlength=1)[codes].astype(np.float64)
 
 
 def group_max(catalog: Catalog, group: np.ndarray | pd.Series, values: np.ndarray) -> np.ndarray:
     """The largest of `values` [N] in an object's group, [N] float64, such as its host's mass; gaps are passed over."""
-    codes = _codes(group, len(catalog))
+    codes = _codes(group, catalog)
     largest = np.full(int(codes.max(initial=0)) + 1, -np.inf)
     values = np.broadcast_to(np.asarray(values, dtype=np.float64), len(codes))
     known = ~np.isnan(values)
@@ -105,8 +113,20 @@ def group_max(catalog: Catalog, group: np.ndarray | pd.Series, values: np.ndarra
     return np.where(has_value, largest, np.nan)[codes]
 
 
-def _codes(group: np.ndarray | pd.Series, n: int) -> np.ndarray:
-    """Numbers [N] from 0 that tell groups apart; every object without one is a group of its own."""
+def _by_file(catalog: Catalog, compute: Callable[[Catalog, np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `compute` says of the rows of each file of a folder of catalogs alone, [N] float64."""
+    out = np.empty(len(catalog))
+    for name, rows, own in catalog.by_file():
+        try:
+            out[rows] = compute(own, rows)
+        except InputError as error:
+            raise InputError(f"In '{name}': {error}") from error
+    return out
+
+
+def _codes(group: np.ndarray | pd.Series, catalog: Catalog) -> np.ndarray:
+    """Numbers [N] from 0 that tell groups apart, those of two files too; every object without one is a group of its
+    own."""
     group = group if isinstance(group, pd.Series) else np.asarray(group)
     if isinstance(group, np.ndarray) and group.ndim == 0:
         raise InputError("Groups are told apart by a column of ids; name one, as in group_size(group_id).")
@@ -115,7 +135,8 @@ def _codes(group: np.ndarray | pd.Series, n: int) -> np.ndarray:
     if isinstance(group, np.ndarray) and group.dtype.kind in "if":
         alone |= group < 0
     codes[alone] = len(known) + np.arange(int(alone.sum()))
-    return codes
+    file_of = catalog.file_of
+    return codes if file_of is None else pd.factorize(codes * (int(file_of.max(initial=0)) + 1) + file_of)[0]
 
 
 class _Places:

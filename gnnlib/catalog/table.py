@@ -7,7 +7,7 @@ fields of the `CatalogSpec`) gives a new one. Row ids travel with the rows, so w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -130,6 +130,15 @@ class CatalogSpec(BaseModel):
 
 
 @dataclass(frozen=True)
+class Files:
+    """Of a catalog that is a folder of several: column names the file of each row, parameters the columns that a table
+    of parameters gives to every row of a file. Each file is a space of its own, so no edge joins two."""
+
+    column: str
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Column:
     """What one column holds. The physical value is `value * h**h_power` in `unit`.
 
@@ -169,6 +178,7 @@ class Catalog:
     periodic_axes: for each axis of `positions()`, whether its faces join; never without a side. redshift: of the
     snapshot, where known. length_unit: unit of `positions()` ("Mpc", "pc", "Mpc/h" where h is unknown, "pMpc" for
     proper lengths, "deg" for a catalog on the plane of the sky, "" where unknown).
+    files: which column tells apart the files of a folder of catalogs; None for one catalog, whose rows share a space.
     provenance: where the rows came from (path, format, files read, date, ...). warnings: sentences for the reader.
     inferred: names of the things that were concluded rather than read ("box", "roles", ...).
     """
@@ -184,6 +194,7 @@ class Catalog:
     length_unit: str = ""
     h: float | None = None
     redshift: float | None = None
+    files: Files | None = None
     provenance: dict[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     inferred: tuple[str, ...] = ()
@@ -214,6 +225,25 @@ class Catalog:
             known = ", ".join(map(str, self.table.columns[:8]))
             raise InputError(f"The catalog has no column '{name}'; its columns are {known}, ...")
         return self.table[name].to_numpy()
+
+    @property
+    def file_of(self) -> np.ndarray | None:
+        """The number of each row's file [N] int64, from 0 in the order of their first rows; None for one catalog."""
+        if self.files is None:
+            return None
+        return pd.factorize(self.table[self.files.column])[0].astype(np.int64)
+
+    def by_file(self) -> Iterator[tuple[str, np.ndarray, Catalog]]:
+        """Each file of a folder of catalogs: its name, the numbers of its rows, ascending, and these as a catalog of
+        its own. A catalog that is no folder is its only one."""
+        number = self.file_of
+        if number is None or self.files is None:
+            yield self.name, np.arange(len(self)), self
+            return
+        for rows in rows_of(number):
+            table = self.table.iloc[rows].reset_index(drop=True)
+            name = str(table[self.files.column].iloc[0])
+            yield name, rows, replace(self, table=table, row_ids=self.row_ids[rows], files=None, name=name)
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -283,6 +313,12 @@ class Catalog:
             return replace(self, **changes)  # type: ignore[arg-type]
         table = self.table.loc[keep].reset_index(drop=True)
         return replace(self, table=table, row_ids=self.row_ids[keep], **changes)  # type: ignore[arg-type]
+
+
+def rows_of(number: np.ndarray) -> list[np.ndarray]:
+    """The rows, ascending, that have each of the numbers in `number` [N] int64, 0 or more, in their order."""
+    order, counts = np.argsort(number, kind="stable"), np.bincount(number)
+    return np.split(order, np.cumsum(counts[counts > 0])[:-1])
 
 
 def speed_scale(column: Column) -> float:

@@ -71,6 +71,21 @@ def is_group_catalog(file: h5py.File) -> bool:
     return stated or (own(file, "Subhalo") is not None and own(file, "Group") is not None)
 
 
+def are_chunks(files: list[Path]) -> bool:
+    """Whether HDF5 files are chunks of one group catalog, and not catalogs of their own; the first readable one tells.
+
+    A group catalog that is one file says so (`NumFiles` 1): several of those are several catalogs.
+    """
+    for path in files:
+        try:
+            with h5py.File(path, "r") as file:
+                stated = attributes(own(file, "Header"))
+                return is_group_catalog(file) and int(np.ravel(stated.get("NumFiles", 0))[0]) != 1
+        except (OSError, RuntimeError, KeyError, ValueError):
+            continue
+    return True
+
+
 def chunk_files(folder: Path) -> list[Path]:
     """The chunks in a folder (or in its only `groups_NNN`), in the order of their numbers."""
     files = [path for path in folder.iterdir() if path.suffix in (".hdf5", ".h5")]
@@ -85,8 +100,8 @@ def read_folder(folder: Path, spec: CatalogSpec, report: Report | None = None, r
     files = chunk_files(folder)
     if not files:
         raise InputError(
-            f"The folder '{folder.name}' holds no .hdf5 file; choose a catalog file, or a folder of SUBFIND chunks or"
-            " of Parquet files."
+            f"The folder '{folder.name}' holds no .hdf5 file and no other catalog; choose a catalog file, or a folder"
+            " of catalogs, of SUBFIND chunks or of Parquet files."
         )
     raw = read(files, spec, report, rows)
     if (fetched := folder / "provenance.json").is_file():  # beside chunks that `gnnlib.catalog.sources` downloaded

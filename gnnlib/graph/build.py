@@ -8,7 +8,7 @@ from gnnlib.catalog.expressions import evaluate
 from gnnlib.catalog.table import Catalog
 from gnnlib.graph.features import GROUPS, edge_features
 from gnnlib.graph.graph import Graph, GraphSpec
-from gnnlib.graph.neighbors import find
+from gnnlib.graph.neighbors import find, find_by_file
 
 WITHOUT = {
     "velocity": "The catalog has no velocities, so the {} is not among the edge features.",
@@ -19,16 +19,23 @@ WITHOUT = {
 def build_graph(catalog: Catalog, spec: GraphSpec) -> Graph:
     """The graph of all rows of `catalog` that `spec` describes, every row a node, in the order of the rows.
 
-    Periodic along the catalog's periodic axes, unless spec.periodic is False; spec.periodic True takes all axes of the
-    box where the catalog names none. Edge features for which the catalog has no velocities or masses are left out, and
-    `Graph.notes` says so. Raises InputError, see `neighbors.find` and `features.edge_features`.
+    In a folder of catalogs each file is a space of its own: no edge joins two of them, and all neighbours are found
+    among the rows of the same file. Periodic along the catalog's periodic axes, unless spec.periodic is False;
+    spec.periodic True takes all axes of the box where the catalog names none. Edge features for which the catalog has
+    no velocities or masses are left out, and `Graph.notes` says so. Raises InputError, see `neighbors.find`,
+    `neighbors.find_by_file` and `features.edge_features`.
     """
     box = None if spec.periodic is False else catalog.periodic_box
     if spec.periodic and box is None:
         box = catalog.box
     positions, masses = catalog.positions(), log_masses(catalog)
     coordinates = np.column_stack([evaluate(name, catalog) for name in spec.columns]) if spec.columns else None
-    neighbors = find(positions, spec, box, coordinates, catalog.row_ids, masses)
+    file_of = catalog.file_of
+    if file_of is None or catalog.files is None:
+        neighbors = find(positions, spec, box, coordinates, catalog.row_ids, masses)
+    else:
+        files = catalog.table[catalog.files.column].drop_duplicates().tolist()
+        neighbors = find_by_file(positions, spec, box, file_of, files, coordinates, catalog.row_ids, masses)
     velocities, names, notes = catalog.velocities(), list(spec.edge_features), list(neighbors.notes)
     absent = {"velocity": velocities is None, "mass": masses is None}
     for name in spec.edge_features:
@@ -47,6 +54,7 @@ def build_graph(catalog: Catalog, spec: GraphSpec) -> Graph:
         spec=spec,
         box=box,
         length_unit=catalog.length_unit,
+        file_of=file_of,
         truncated=neighbors.truncated,
         notes=tuple(notes),
     )

@@ -10,6 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from gnnlib.catalog.table import rows_of
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
 from gnnlib.graph.neighbors import count_edges
@@ -20,6 +21,7 @@ SUGGESTED_REACH = 3.0  # mean separations; beyond it a uniform catalog has over 
 MOST_EDGES = 6_000_000  # directed edges at the largest suggested linking length ...
 MOST_EDGES_A_NODE = 16  # ... or this many a node where that is more
 SAMPLE = 2_000
+SOME_FILES = 20  # of a folder of catalogs that are asked for a linking length
 CORRELATION_BINS = 24
 FEW_PAIRS = 40
 
@@ -83,7 +85,9 @@ class RadiusSweep:
         self.truncated = graph.truncated
         self.pairs, self.lengths = by_length(graph.edge_index, graph.lengths)
         self._growth, self._quantiles = growth(self.pairs, self.n_nodes, tuple(QUANTILES.values()))
-        self.mean_separation = mean_separation(graph.positions, graph.box)
+        self.mean_separation = mean_separation(graph.positions, graph.box, graph.file_of)
+        members = [graph.n_nodes] if graph.file_of is None else np.bincount(graph.file_of).tolist()
+        self._all_pairs = sum(n * (n - 1) for n in members) / 2  # of the same file, those that can be joined
         spread = np.ptp(graph.positions, axis=0) > 0
         self._sides = extent(graph.positions, graph.box)[spread]
         self._periodic = np.isfinite(periodic_sides(graph.box))[spread]
@@ -148,14 +152,14 @@ class RadiusSweep:
         """xi [R] between successive `bounds` [R + 1] of the length: pairs found over pairs expected, minus 1.
 
         The estimator of Peebles & Hauser (1974), DD/RR - 1, where RR needs no random catalog: the pairs of a uniform
-        one in the same cuboid (the periodic box, and along open axes the extent of the positions) follow from the mean
-        overlap of the cuboid with itself shifted by r (its set covariance, Stoyan & Stoyan 1994). Made for catalogs
-        that fill their box: with a survey's footprint it also measures the footprint. NaN beyond the shortest open
-        side.
+        one in the same cuboid, or in as many as there are files (the periodic box, and along open axes the extent of
+        the positions), follow from the mean overlap of the cuboid with itself shifted by r (its set covariance, Stoyan
+        & Stoyan 1994). Made for catalogs that fill their box: with a survey's footprint it also measures the footprint.
+        NaN beyond the shortest open side.
         """
         bounds = np.asarray(bounds, dtype=np.float64)
         found = np.diff(self._count(bounds))
-        dims, n = len(self._sides), self.n_nodes
+        dims = len(self._sides)
         if not dims:
             return np.full(len(found), np.nan)
         # Overlap: the mean over directions of prod(side - r |u|) over open axes, times the periodic sides.
@@ -166,7 +170,7 @@ class RadiusSweep:
             symmetric = symmetric * np.polynomial.Polynomial([side, -1.0])
         overlap = overlap * np.polynomial.Polynomial(symmetric.coef * DIRECTIONS[dims][: len(symmetric.coef)])
         shell = np.polynomial.Polynomial([0.0] * (dims - 1) + [SHELL[dims]])
-        expected = np.diff((overlap * shell).integ()(bounds)) * n * (n - 1) / 2 / float(np.prod(self._sides)) ** 2
+        expected = np.diff((overlap * shell).integ()(bounds)) * self._all_pairs / float(np.prod(self._sides)) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
             xi = found / expected - 1
         xi[bounds[1:] > open_sides.min(initial=np.inf)] = np.nan
@@ -214,17 +218,27 @@ class RadiusRange(NamedTuple):
     largest: float
 
 
-def suggest_radius_range(positions: np.ndarray, box: np.ndarray | None) -> RadiusRange:
+def suggest_radius_range(
+    positions: np.ndarray, box: np.ndarray | None, file_of: np.ndarray | None = None
+) -> RadiusRange:
     """A linking length that joins half of the nodes to ten others or more, and the largest worth keeping in memory.
 
     The largest is three mean separations (volume / N)^(1/3), of the box or of the extent of the positions [N, 3], or
     twice the typical one if that is more, but at most half of the shortest periodic side and so small that the graph
-    has at most 6 million directed edges, or 16 a node. Two digits.
-    Raises InputError where `neighbors.find` would.
+    has at most 6 million directed edges, or 16 a node. Two digits. file_of: [N], which of several spaces each is in:
+    then the middle one of those that some of them ask for. Raises InputError where `neighbors.find` would.
     """
     box = check_box(box)
     points = inside_box(positions, box)
     n = len(points)
+    if file_of is not None:
+        files = [rows for rows in rows_of(file_of) if len(rows) > 1] or [np.arange(n)]
+        found = [suggest_radius_range(points[rows], box) for rows in files[:: len(files) // SOME_FILES + 1]]
+        typical, largest = np.median(found, axis=0).tolist()
+        while largest > typical and count_edges(points, largest, box, file_of) > max(MOST_EDGES, MOST_EDGES_A_NODE * n):
+            largest *= 0.9
+        largest = _two_digits_down(largest)
+        return RadiusRange(min(_two_digits_down(typical), largest), largest)
     separation = mean_separation(points, box)
     sample = points[:: n // SAMPLE + 1]
     neighbor = min(SUGGESTED_DEGREE, n - 1) + 1  # the nearest point is the node itself

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from gnnlib.graph.space import apart
+
 EdgeFeature = Literal["length", "cosines", "relative_velocity", "velocity_space", "mass_ratio", "radial_basis"]
 
 
@@ -52,8 +54,9 @@ class Graph:
 
     positions: [N, 3] float64 in length_unit. edge_index: [2, M] int64, sorted by receiver (row 1). separations: [M, 3]
     float64, source minus receiver, minimum image. lengths: [M] float64. edge_features: [M, D] float32 with
-    edge_feature_names (D). row_ids: [N]. box: [3] sides, 0 where an axis is open, or None where all are. truncated:
-    True only where a cap removed edges. notes: sentences for the reader, such as what a cap removed.
+    edge_feature_names (D). row_ids: [N]. box: [3] sides, 0 where an axis is open, or None where all are. file_of: [N]
+    int64, which of several spaces of that box a node lies in, where the catalog is a folder of several; no edge joins
+    two. truncated: True only where a cap removed edges. notes: sentences for the reader, such as what a cap removed.
     """
 
     positions: np.ndarray
@@ -66,6 +69,7 @@ class Graph:
     spec: GraphSpec
     box: np.ndarray | None = None
     length_unit: str = ""
+    file_of: np.ndarray | None = None
     truncated: bool = False
     notes: tuple[str, ...] = ()
 
@@ -82,6 +86,11 @@ class Graph:
     def self_loop(self) -> np.ndarray:
         """[M] bool: True where an edge joins a node to itself."""
         return self.edge_index[0] == self.edge_index[1]
+
+    @property
+    def places(self) -> np.ndarray:
+        """Positions [N, 3] to divide the nodes by: as they are, or with the files of a folder far from each other."""
+        return apart(self.positions, self.file_of)
 
     def degrees(self) -> np.ndarray:
         """In-degree of each node [N] int64, self-loops not counted."""
@@ -112,6 +121,7 @@ class Graph:
             spec=self.spec,
             box=self.box,
             length_unit=self.length_unit,
+            file_of=None if self.file_of is None else self.file_of[keep],
             truncated=self.truncated,
             notes=self.notes,
         )

@@ -17,7 +17,8 @@ from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.graph.build import build_graph
 from gnnlib.graph.graph import Graph, GraphSpec
-from gnnlib.graph.space import check_box, check_radius, inside_box, periodic_sides
+from gnnlib.graph.neighbors import degrees
+from gnnlib.graph.space import apart, check_box, check_radius, inside_box, periodic_sides
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def partition(graph: Graph, n_parts: int, reach: int) -> Iterator[Part]:
     reach: how many edges away an output can depend on (`Stack.reach` of a model). Raises InputError for more parts than
     nodes.
     """
-    block = blocks(graph.positions, n_parts, 1 + np.bincount(graph.edge_index[1], minlength=graph.n_nodes))
+    block = blocks(graph.places, n_parts, 1 + np.bincount(graph.edge_index[1], minlength=graph.n_nodes))
     for number in range(n_parts):
         yield _part(graph, np.arange(graph.n_nodes), block == number, reach)
 
@@ -56,14 +57,18 @@ def build_parts(catalog: Catalog, spec: GraphSpec, n_parts: int, reach: int) -> 
             "anywhere; build it whole, or join by a linking length."
         )
     points, box, length = _points(catalog, spec)
-    work = 1 + _degrees(points, length, box) if spec.method == "radius" else np.ones(len(points))
-    block = blocks(points, n_parts, work)
+    file_of = catalog.file_of
+    work = 1 + degrees(points, length, box, file_of) if spec.method == "radius" else np.ones(len(points))
+    block = blocks(apart(points, file_of), n_parts, work)
     # One step more than the reach: an edge's features look at the neighbours of both its ends. And another where an
     # edge depends on what its source's cap keeps.
     halo = (reach + (1 if spec.cap is None or spec.direction == "directed" else 2)) * length
     for number in range(n_parts):
         owned = block == number
-        near = np.flatnonzero(owned | _within(points, points[owned], halo, box))
+        near = owned | _within(points, points[owned], halo, box)
+        if file_of is not None:
+            near &= np.isin(file_of, np.unique(file_of[owned]))
+        near = np.flatnonzero(near)
         keep = np.zeros(len(points), dtype=bool)
         keep[near] = True
         yield _part(build_graph(catalog.take(keep), spec), near, owned[near], reach)
@@ -75,7 +80,7 @@ def count_edges(catalog: Catalog, spec: GraphSpec) -> int:
     A cap is not looked at, and a cylinder counts as the sphere around it, so there may be fewer.
     """
     points, box, length = _points(catalog, spec)
-    return int(_degrees(points, length, box).sum())
+    return int(degrees(points, length, box, catalog.file_of).sum())
 
 
 def blocks(positions: np.ndarray, n_blocks: int, work: np.ndarray) -> np.ndarray:
@@ -110,12 +115,6 @@ def _points(catalog: Catalog, spec: GraphSpec) -> tuple[np.ndarray, np.ndarray |
     return inside_box(catalog.positions(), box), box, length
 
 
-def _degrees(points: np.ndarray, radius: float, box: np.ndarray | None) -> np.ndarray:
-    from gnnlib.graph import cells  # numba takes half a second to import
-
-    return cells.count_pairs(cells.sort_into_cells(points, radius, box))
-
-
 def _within(points: np.ndarray, block: np.ndarray, distance: float, box: np.ndarray | None) -> np.ndarray:
     """[N] bool: points not farther than `distance` from the cuboid around the points of `block`."""
     low, high = block.min(axis=0), block.max(axis=0)
@@ -145,6 +144,7 @@ def _part(graph: Graph, rows: np.ndarray, owned: np.ndarray, reach: int) -> Part
         lengths=graph.lengths[edges],
         edge_features=graph.edge_features[edges],
         row_ids=graph.row_ids[reached],
+        file_of=None if graph.file_of is None else graph.file_of[reached],
     )
     return Part(part, rows[reached], owned[reached])
 

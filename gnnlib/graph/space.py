@@ -83,16 +83,27 @@ def minimum_image(separations: np.ndarray, box: np.ndarray | None) -> np.ndarray
     return separations - box * ((separations > half).astype(np.int8) - (separations < -half).astype(np.int8))
 
 
-def mean_separation(positions: np.ndarray, box: np.ndarray | None) -> float:
+def apart(positions: np.ndarray, file_of: np.ndarray | None) -> np.ndarray:
+    """Positions [N, 3] with the spaces that file_of [N] tells apart side by side along x, a whole width between them;
+    as they are where it is None."""
+    if file_of is None or not len(positions):
+        return positions
+    step = 2 * float(np.ptp(positions, axis=0).max()) or 1.0
+    return positions + np.outer(file_of * step, [1.0, 0.0, 0.0])
+
+
+def mean_separation(positions: np.ndarray, box: np.ndarray | None, file_of: np.ndarray | None = None) -> float:
     """(volume / N)^(1/3) of the box, or of the extent of positions [N, 3] along open axes; 1 where all coincide.
 
-    Axes along which nothing extends do not count: a plane has (area / N)^(1/2), a line length / N.
+    Axes along which nothing extends do not count: a plane has (area / N)^(1/2), a line length / N. file_of: [N], which
+    of several spaces of that volume each is in.
     """
     sides = extent(positions, box)
     sides = sides[(np.ptp(positions, axis=0) > 0) & (sides > 0)]
     if not len(sides):
         return 1.0
-    return float(np.prod(sides ** (1 / len(sides))) * len(positions) ** (-1 / len(sides)))
+    density = len(positions) / (1 if file_of is None else len(np.unique(file_of)))
+    return float(np.prod(sides ** (1 / len(sides))) * density ** (-1 / len(sides)))
 
 
 def check_radius(radius: float | None, box: np.ndarray | None) -> float:

@@ -705,10 +705,10 @@ def _rows(output: Output, rows: Tensor) -> Output:
 def _places(data: FoldData, graph: Graph) -> np.ndarray:
     """Where each example is, [r, 3]: a node, the receiver of a pair, a node of a graph."""
     if data.where.pairs is not None:
-        return graph.positions[data.where.pairs[1].cpu().numpy()]
+        return graph.places[data.where.pairs[1].cpu().numpy()]
     if data.where.graph_of is not None:
-        return graph.positions[np.unique(data.where.graph_of.cpu().numpy(), return_index=True)[1]]
-    return graph.positions
+        return graph.places[np.unique(data.where.graph_of.cpu().numpy(), return_index=True)[1]]
+    return graph.places
 
 
 def told(output: Output, scalers: Scalers, task: Task) -> Prediction:

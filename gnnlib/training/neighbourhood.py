@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from gnnlib.catalog.table import rows_of
 from gnnlib.graph.graph import Graph
 from gnnlib.graph.space import inside_box
 
@@ -58,12 +59,7 @@ class Neighbourhood:
         return [np.log10(1 + np.column_stack(within)), mean, largest, total]
 
     def _nearest(self, graph: Graph, features: np.ndarray) -> list[np.ndarray]:
-        n, most = graph.n_nodes, NEAREST[-1]
-        points = inside_box(graph.positions, graph.box)
-        distance, place = cKDTree(points, boxsize=graph.box).query(points, k=most + 1, workers=-1)
-        other = place != np.arange(n)[:, None]
-        other[other.all(axis=1), -1] = False  # one of so many at the same place that it did not find itself
-        distance, place = distance[other].reshape(n, most), place[other].reshape(n, most)
+        distance, place = _others(inside_box(graph.positions, graph.box), graph.box, graph.file_of)
         missing = ~np.isfinite(distance)
         distance[missing] = np.where(missing, 0, distance).max(initial=self.typical)  # as far as any that is there
         near = np.vstack([features, self.filled])[place]  # [n, k, F]; scipy numbers what is missing n
@@ -71,3 +67,19 @@ class Neighbourhood:
         for k in NEAREST:
             parts += [near[:, :k].mean(axis=1)] + ([near[:, :k].max(axis=1)] if k > 1 else [])
         return parts
+
+
+def _others(points: np.ndarray, box: np.ndarray | None, file_of: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Distances [n, 10] to the nearest others of each point, of the same file where `file_of` [n] tells files apart,
+    and which these are [n, 10]: infinite and n where there are fewer."""
+    n, most = len(points), NEAREST[-1]
+    if file_of is not None:
+        distance, place = np.full((n, most), np.inf), np.full((n, most), n)
+        for rows in rows_of(file_of):
+            distance[rows], own = _others(points[rows], box, None)
+            place[rows] = np.append(rows, n)[own]
+        return distance, place
+    distance, place = cKDTree(points, boxsize=box).query(points, k=most + 1, workers=-1)
+    other = place != np.arange(n)[:, None]
+    other[other.all(axis=1), -1] = False  # one of so many at the same place that it did not find itself
+    return distance[other].reshape(n, most), place[other].reshape(n, most)
