@@ -107,7 +107,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--label", metavar="COL|FILE", help="of pairs: a column equal at both ends (a group id), or a file of pairs"
     )
-    command.add_argument("--graph-by", metavar="COL", help="the column whose values divide the rows into graphs")
+    command.add_argument(
+        "--graph-by",
+        metavar="COL",
+        help="the column whose values divide the rows into graphs (default in a folder of catalogs: its files)",
+    )
     command.add_argument(
         "--aggregate", choices=("same", "sum", "mean", "max"), help="how the target of members becomes the graph's"
     )
@@ -243,7 +247,8 @@ def _predict(options: argparse.Namespace) -> None:
     summary = predict_catalog(run, _like(run.spec.catalog, catalog_spec(options)), options.out, options.memory_gb, _say)
     if options.json:
         return _print_json(summary)
-    print(f"{summary['rows']:,} rows by {summary['networks']} networks in {summary['parts']} parts: {summary['out']}")
+    kind = "graphs" if run.spec.task == "graph_regression" else "rows"
+    print(f"{summary['rows']:,} {kind} by {summary['networks']} networks in {summary['parts']} parts: {summary['out']}")
     return _print_warnings(summary["warnings"])
 
 

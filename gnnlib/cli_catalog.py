@@ -19,7 +19,7 @@ _AXES = re.compile(r"[xyz](,[xyz]){0,2}")
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """Add the path of a catalog and every choice about it."""
     add = parser.add_argument
-    add("path", metavar="PATH", help='a catalog file or folder, or "sample" for the bundled one')
+    add("path", metavar="PATH", help='a catalog, a folder of chunks or of catalogs, or "sample" for the bundled one')
     add("--where", metavar="EXPR", help="a cut, e.g. 'mvir > 1e11'; may name subsets")
     add("--table", metavar="NAME", help="which table of a file that holds several")
     add("--names", metavar="A,B,...", help="the names of all columns, in order; units in brackets, 'x [Mpc/h]'")

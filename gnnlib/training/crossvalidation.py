@@ -90,7 +90,8 @@ def cross_validate(
         log(f"Warning: {warning}")
     width = f"{data.steps} along the edges" if data.steps else f"{data.buffer:.4g} {data.graph.length_unit}".strip()
     log(
-        f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds ({spec.split}), "
+        f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds "
+        f"({spec.split if data.graph.file_of is None else 'whole files'}), "
         f"buffer {width}; {spec.model.name} on {describe(device)}."
     )
     if distributed.size() > 1:

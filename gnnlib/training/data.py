@@ -26,6 +26,10 @@ from gnnlib.training.tasks import classes, graphs, pairs
 
 # in the names of columns that grow with mass
 MASSES = ("mass", "mstar", "mhalo", "mvir", "m200", "m500", "vmax", "v_max", "vpeak")
+WHOLE_FILES = (
+    "Each file of the folder is a space of its own: no edge joins two files, and a fold takes whole files, dealt out "
+    "at random by the seed, so there is no buffer."
+)
 LARGE_BUFFER = 0.5  # share of the rows outside the test part from which a buffer is worth a warning
 
 
@@ -87,9 +91,11 @@ def prepare(spec: RunSpec) -> TrainingData:
     labels = classes.labels(spec.target, catalog) if spec.task == "node_classification" else None
     if labels is not None:
         known[spec.target] = labels.known
-    divided = graphs.divide(spec.graph_by, catalog) if spec.task == "graph_regression" and spec.graph_by else None
-    if divided is not None:
-        known[f"{spec.graph_by}"] = divided >= 0
+    divided = None
+    if spec.task == "graph_regression":
+        graph_by = graphs.column_of(spec, catalog)
+        divided = graphs.divide(graph_by, catalog)
+        known[graph_by] = divided >= 0
 
     usable = np.ones(len(catalog), dtype=bool)
     dropped: dict[str, int] = {}
@@ -126,7 +132,9 @@ def prepare(spec: RunSpec) -> TrainingData:
     central = _central(spec, catalog)
     catalog = catalog.take(usable)
     graph = build_graph(catalog, spec.graph)
-    buffer, steps = _buffer(spec)
+    buffer, steps = _buffer(spec) if catalog.files is None else (0.0, 0)
+    if catalog.files:
+        warnings.append(WHOLE_FILES)
     used_groups = None if groups is None else groups[usable]
     target = np.column_stack([columns[name][usable] for name in spec.targets if name in columns] or [np.zeros(0)])
     found: dict[str, Any] = {}
@@ -137,7 +145,9 @@ def prepare(spec: RunSpec) -> TrainingData:
         found = {"graph_of": whole.graph_of, "graph_ids": whole.ids}
         folds = graphs.folds(spec, whole, used_groups, buffer)
     else:
-        folds = make_folds(graph.positions, graph.box, spec, used_groups, buffer, steps, graph.edge_index)
+        folds = make_folds(
+            graph.positions, graph.box, spec, used_groups, buffer, steps, graph.edge_index, graph.file_of
+        )
     if labels is not None:
         target, names, notes = labels.numbers(usable, spec.folds)
         found, warnings = {"classes": names}, warnings + notes
@@ -156,7 +166,7 @@ def prepare(spec: RunSpec) -> TrainingData:
             f"The buffer of {width} takes {worst:.0%} of the rows of a fold from the training; a smaller buffer, "
             f"less depth or a shorter linking length leaves more."
         )
-    if spec.buffer is None and spec.split != "random" and spec.graph.columns:
+    if spec.buffer is None and spec.split != "random" and spec.graph.columns and not catalog.files:
         warnings.append(
             "Neighbours in the space of columns lie anywhere, so there is no buffer; edges between test and training "
             "rows are cut."
@@ -241,6 +251,8 @@ def _from_target(spec: RunSpec, catalog: Catalog) -> frozenset[str]:
 
 def _narrow_buffer(spec: RunSpec, graph: Graph) -> list[str]:
     """What to say of a buffer that a person chose narrower than the model can reach, and of a random split."""
+    if graph.file_of is not None:
+        return []
     if spec.split == "random":
         return [
             "A random split leaks: the neighbours of test objects are trained on, so the scores are too good to be "
@@ -295,7 +307,7 @@ def _numbers(name: str, catalog: Catalog) -> np.ndarray:
 def _groups(spec: RunSpec, catalog: Catalog) -> np.ndarray | None:
     if spec.split != "group":
         return None
-    name = spec.group or catalog.roles.group
+    name = spec.group or catalog.roles.group or (catalog.files.column if catalog.files else None)
     if name is None:
         raise InputError("A split by group needs the column of group ids; name it, or choose slabs or blocks.")
     return catalog.values(name)

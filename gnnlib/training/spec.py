@@ -21,11 +21,12 @@ class RunSpec(BaseModel):
     without features objects are told apart by their edges alone. more_targets: further numbers of each node, predicted
     beside the first. label: of pairs (edge task), a column that is equal at both ends of a pair that belongs together
     (a group's id), or the path of a file of pairs with a column of labels. graph_by: the column whose values divide the
-    rows into graphs (graph task); aggregate: how the target of the members becomes that of the graph, "same" where it
-    is the same for all of them. seeds: members of the ensemble that each fold trains, from `seed` on. split: "slabs",
-    "blocks" (spatial), "group" (blocks of whole groups of the column `group`), "random" (leaks, for comparison only).
-    buffer: in the catalog's length unit, None = what `depth` layers reach (linking length x depth, else so many steps
-    along the edges), 0 for a random split. batch_size: training rows in a step, at most. schedule: of the learning
+    rows into graphs (graph task), None for the files of a folder of catalogs; aggregate: how the target of the members
+    becomes that of the graph, "same" where it is the same for all of them. seeds: members of the ensemble that each
+    fold trains, from `seed` on. split: "slabs", "blocks" (spatial), "group" (blocks of whole groups of the column
+    `group`), "random" (leaks, for comparison only). buffer: in the catalog's length unit, None = what `depth` layers
+    reach (linking length x depth, else so many steps along the edges), 0 for a random split. In a folder of catalogs a
+    fold takes whole files, whatever the split. batch_size: training rows in a step, at most. schedule: of the learning
     rate, see `gnnlib.training.schedule`. patience: epochs without a better validation loss after which a training ends;
     None for never. clip: the longest gradient. amp: training in bfloat16 where that is safe. compile: with
     torch.compile. memory_gb: what a step may take of memory; None for most of what is free. central: optional column
@@ -80,8 +81,6 @@ class RunSpec(BaseModel):
                 raise ValueError("pairs need a label: a column equal at both ends, or a file of labelled pairs")
         elif not self.target:
             raise ValueError("a target is missing")
-        if self.task == "graph_regression" and not self.graph_by:
-            raise ValueError("the column that divides the rows into graphs is missing (graph_by)")
         if self.more_targets and self.task != "node_regression":
             raise ValueError("only numbers of nodes can have several targets")
         return self

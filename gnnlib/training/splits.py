@@ -4,6 +4,9 @@ Neighbours share environment, so a random split lets a model see its own test ob
 splits with a buffer of one receptive field keep the two parts apart, as the slab cross-validation of Wu, Jespersen &
 Wechsler (2024, arXiv 2402.07995) does. Whole groups are divided by space as well: dealt out at random, they would leave
 a test graph in which neighbours are mostly members of one group, which tells a model who belongs together.
+
+The files of a folder of catalogs are boxes of their own: places in two of them have nothing to do with each other. So
+a fold takes whole files, dealt out at random by the seed, and nothing leaks without a buffer.
 """
 
 from __future__ import annotations
@@ -59,14 +62,17 @@ def make_folds(
     buffer: float = 0.0,
     steps: int = 0,
     edge_index: np.ndarray | None = None,
+    file_of: np.ndarray | None = None,
 ) -> list[Fold]:
     """Divide N rows into `spec.folds` folds, every row tested exactly once.
 
     positions: [N, 3]. box: [3] sides in the same unit, 0 where an axis is open, or None where all are. groups: [N]
     group ids, needed by the split "group"; a missing id (NaN, None, negative) is a group of its own. buffer: rows
     within this distance of any test row are neither trained on nor watched; nor are rows within so many `steps` of one
-    along the edges edge_index [2, M], whichever way these point, for graphs whose edges have no longest length. Raises
-    InputError if there are too few rows or groups, or if the buffer leaves too little.
+    along the edges edge_index [2, M], whichever way these point, for graphs whose edges have no longest length.
+    file_of: [N], the file of each row of a folder of catalogs, which a fold takes whole, whatever the split and without
+    a buffer; groups of whole files stay together in the split "group". Raises InputError if there are too few rows,
+    groups or files, or if the buffer leaves too little.
     """
     n_rows, n_folds = len(positions), spec.folds
     if n_rows < ROWS_PER_FOLD * n_folds:
@@ -75,6 +81,8 @@ def make_folds(
             f"use fewer folds or a larger catalog."
         )
     rng = np.random.default_rng(spec.seed)
+    if file_of is not None:
+        return _folds_of_files(positions, file_of, spec, groups if spec.split == "group" else None, rng)
     group_of = _group_codes(groups, spec) if spec.split == "group" else None
     axis = longest_axis(positions, box)
     if group_of is not None:
@@ -104,6 +112,40 @@ def make_folds(
             validation = np.zeros(n_rows, dtype=bool)
             validation[rows[block == rng.integers(VALIDATION_BLOCKS)]] = True
         folds.append(Fold(test=test, train=rest & ~validation, validation=validation, buffer=near))
+    return folds
+
+
+def _folds_of_files(
+    positions: np.ndarray, file_of: np.ndarray, spec: RunSpec, groups: np.ndarray | None, rng: np.random.Generator
+) -> list[Fold]:
+    """Folds of whole files, or of whole groups of them where a group is the same in all rows of a file.
+
+    One of eight files of the rest watches the training; where the rest is one file, a block of it does.
+    """
+    unit_of = np.unique(file_of, return_inverse=True)[1]
+    kind = "files"
+    if groups is not None:
+        codes = pd.factorize(np.asarray(groups))[0]
+        if len(np.unique(np.stack([unit_of, codes]), axis=1).T) == unit_of.max() + 1 and (codes >= 0).all():
+            unit_of, kind = codes, "groups of files"
+    n_units = int(unit_of.max()) + 1
+    if n_units < spec.folds:
+        raise InputError(
+            f"The folder has {n_units} {kind}, too few for {spec.folds} folds, which take them whole; use fewer folds, "
+            "more files, or one file alone, which is divided in space."
+        )
+    part = rng.permutation(np.arange(n_units) % spec.folds)
+    folds = []
+    for number in range(spec.folds):
+        test, rest = (part == number)[unit_of], np.flatnonzero(part != number)
+        if len(rest) > 1:
+            watching = rng.permutation(rest)[: max(1, round(len(rest) / VALIDATION_BLOCKS))]
+            validation = np.isin(unit_of, watching)
+        else:
+            validation = np.zeros(len(unit_of), dtype=bool)
+            block = _blocks(positions[~test], VALIDATION_BLOCKS)
+            validation[np.flatnonzero(~test)[block == rng.integers(VALIDATION_BLOCKS)]] = True
+        folds.append(Fold(test, ~test & ~validation, validation, np.zeros(len(unit_of), dtype=bool)))
     return folds
 
 

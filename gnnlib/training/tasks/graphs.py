@@ -32,13 +32,43 @@ class WholeGraphs:
     notes: list[str]
 
 
+def column_of(spec: RunSpec, catalog: Catalog) -> str:
+    """The column that divides the rows into graphs: the one named, else that of the files of a folder of catalogs.
+
+    Raises InputError where there is neither.
+    """
+    if spec.graph_by:
+        return spec.graph_by
+    if catalog.files is None:
+        raise InputError(
+            "The column that divides the rows into graphs is missing (graph_by); only the files of a folder of "
+            "catalogs are graphs by themselves."
+        )
+    return catalog.files.column
+
+
 def divide(column: str, catalog: Catalog) -> np.ndarray:
-    """The number of each row's graph [N], -1 for a row without one (no value, or a negative id)."""
+    """The number of each row's graph [N], -1 for a row without one (no value, or a negative id).
+
+    Rows of two files of a folder of catalogs are never of one graph.
+    """
     values = catalog.values(column)
     codes = pd.factorize(values)[0]
     if values.dtype.kind in "if":
         codes[np.asarray(values) < 0] = -1
+    if (file_of := catalog.file_of) is not None:
+        codes = np.where(codes < 0, -1, codes * (int(file_of.max(initial=0)) + 1) + file_of)
     return codes
+
+
+def names(column: str, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
+    """What the graphs are called that have these `rows` [G] among their own: the value of the column, after the file's
+    name where that is another column."""
+    ids = catalog.values(column)[rows]
+    if catalog.files is None or column == catalog.files.column:
+        return ids
+    files = catalog.values(catalog.files.column)[rows]
+    return np.array([f"{file}:{one}" for file, one in zip(files, ids, strict=True)])
 
 
 def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, values: np.ndarray) -> WholeGraphs:
@@ -46,16 +76,16 @@ def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, v
 
     Raises InputError where `spec.aggregate` is "same" and the target is not, or where there are too few graphs.
     """
-    assert spec.graph_by is not None
+    column = column_of(spec, catalog)
     first, graph_of = np.unique(number, return_index=True, return_inverse=True)[1:]
-    ids, n_graphs = catalog.values(spec.graph_by)[first], len(first)
+    ids, n_graphs = names(column, catalog, first), len(first)
     members = pd.Series(values).groupby(graph_of)
     if spec.aggregate == "same":
         spread = (members.max() - members.min()).to_numpy()
         if (differ := spread > SAME * np.maximum(1, members.max().abs().to_numpy())).any():
             raise InputError(
                 f"The target '{spec.target}' differs among the members of {int(differ.sum())} of {n_graphs} graphs "
-                f"(of '{spec.graph_by}' = {ids[np.argmax(differ)]}, for one); choose a column of the graphs, or an "
+                f"(of '{column}' = {ids[np.argmax(differ)]}, for one); choose a column of the graphs, or an "
                 "aggregate (sum, mean, max)."
             )
         target = members.first().to_numpy()
@@ -85,12 +115,14 @@ def folds(spec: RunSpec, whole: WholeGraphs, groups: np.ndarray | None, buffer: 
     _, first = np.unique(whole.graph_of, return_index=True)
     of_graphs = None if groups is None else np.asarray(groups)[first]
     if len(first) < ROWS_PER_FOLD * spec.folds:
+        of = f"'{spec.graph_by}'" if spec.graph_by else "The folder"
         raise InputError(
-            f"'{spec.graph_by}' divides the rows into {len(first)} graphs, too few for {spec.folds} folds, which need "
+            f"{of} divides the rows into {len(first)} graphs, too few for {spec.folds} folds, which need "
             f"{ROWS_PER_FOLD * spec.folds}; use fewer folds or another column."
         )
     width = buffer if spec.buffer is not None else 0.0
-    found = make_folds(whole.graph.positions[first], whole.graph.box, spec, of_graphs, width)
+    file_of = None if whole.graph.file_of is None else whole.graph.file_of[first]
+    found = make_folds(whole.graph.positions[first], whole.graph.box, spec, of_graphs, width, file_of=file_of)
     return [
         Fold(*(mask[whole.graph_of] for mask in (fold.test, fold.train, fold.validation, fold.buffer)))
         for fold in found
