@@ -251,10 +251,13 @@ def _parameters(path: Path, files: list[Path], labels: list[str], read_file: Rea
     """The parameters of each file, [number of files] rows in their order.
 
     The first column that holds text names the files, or the first column where all of its numbers are stems; without
-    either there is one row a file, in natural order. Raises InputError where a file has no row, or two, and where a row
+    either there is one row a file, in natural order. Without a header they are called parameter_1, ... Raises InputError where a file has no row, or two, and where a row
     names no file.
     """
-    table = read_file(path, CatalogSpec(path=str(path)), None, None).table
+    raw = read_file(path, CatalogSpec(path=str(path)), None, None)
+    table = raw.table
+    if not raw.header:  # the catalogs may be without names as well
+        table = table.set_axis([f"parameter_{number}" for number in range(1, table.shape[1] + 1)], axis=1)
     texts = [str(name) for name in table.columns if _kind(table[name]) == "text"]
     first = str(table.columns[0])
     stems = [_stem(file.name) for file in files]
@@ -270,9 +273,9 @@ def _parameters(path: Path, files: list[Path], labels: list[str], read_file: Rea
                 " names of the files into its first column, or one row a file."
             )
         return table
-    place = {name: k for k, (file, stem) in enumerate(zip(files, stems, strict=True)) for name in (stem, file.name)}
-    if labels != stems:  # two files have the same stem, so only whole names tell them apart
-        place = {file.name: k for k, file in enumerate(files)}
+    place = {name: k for k, file in enumerate(files) for name in (_unpacked(file.name), file.name)}
+    if labels == stems:  # else two files have the same stem, so only whole names tell them apart
+        place |= {stem: k for k, stem in enumerate(stems)}
     rows: dict[int, int] = {}
     unknown, twice = [], []
     for row, name in enumerate(named):
