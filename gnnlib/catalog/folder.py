@@ -251,8 +251,8 @@ def _parameters(path: Path, files: list[Path], labels: list[str], read_file: Rea
     """The parameters of each file, [number of files] rows in their order.
 
     The first column that holds text names the files, or the first column where all of its numbers are stems; without
-    either there is one row a file, in natural order. Without a header they are called parameter_1, ... Raises InputError where a file has no row, or two, and where a row
-    names no file.
+    either there is one row a file, in natural order. Without a header the parameters are called parameter_1, ... Raises
+    InputError where a file has no row, or two, and where a row names no file.
     """
     raw = read_file(path, CatalogSpec(path=str(path)), None, None)
     table = raw.table
