@@ -289,6 +289,17 @@ def test_a_graphs_target_can_be_made_of_its_members(groups, aggregate):
     np.testing.assert_allclose(data.target, expected[data.graph_ids])
 
 
+def test_the_sum_of_a_logarithm_is_that_of_the_whole(groups):
+    chosen = {"task": "graph_regression", "graph_by": "clump", "target": "log10(mass)", "features": ("other",)}
+    whole = prepare(clumps(groups, **chosen, aggregate="sum"))
+    mass = pd.read_csv(groups).groupby("clump")["mass"]
+    np.testing.assert_allclose(whole.target, np.log10(mass.sum())[whole.graph_ids])
+    mean = prepare(clumps(groups, **chosen, aggregate="mean"))
+    np.testing.assert_allclose(mean.target, mass.agg(lambda members: np.log10(members).mean())[mean.graph_ids])
+    product = prepare(clumps(groups, **(chosen | {"target": "log10(mass) + 1"}), aggregate="sum"))
+    np.testing.assert_allclose(product.target, mass.agg(lambda m: (np.log10(m) + 1).sum())[product.graph_ids])
+
+
 def test_the_number_of_members_is_all_that_the_count_baseline_sees(groups, tmp_path):
     spec = clumps(groups, task="graph_regression", graph_by="clump", target="one", aggregate="sum", epochs=2)
     catalog = spec.catalog.model_copy(update={"derived": {"one": "1 + 0 * mass"}})

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from gnnlib.catalog.grammar import parse
 from gnnlib.catalog.table import Catalog
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import Graph
@@ -71,10 +72,20 @@ def names(column: str, catalog: Catalog, rows: np.ndarray) -> np.ndarray:
     return np.array([f"{file}:{one}" for file, one in zip(files, ids, strict=True)])
 
 
+def is_logarithm(target: str, catalog: Catalog) -> bool:
+    """Whether a target is a column of decimal logarithms or log10 of something."""
+    if target in catalog.columns:
+        return catalog.columns[target].measure.is_log
+    tree = parse(target)
+    return tree.kind == "call" and tree.value == "log10"
+
+
 def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, values: np.ndarray) -> WholeGraphs:
     """The graphs of the used rows. number: [N] from `divide`; values: [N] the target of each row.
 
-    Raises InputError where `spec.aggregate` is "same" and the target is not, or where there are too few graphs.
+    The sum of a decimal logarithm is the logarithm of the sum, so that the target log10(mass) of a group is that of its
+    whole mass. Raises InputError where `spec.aggregate` is "same" and the target is not, or where there are too few
+    graphs.
     """
     column = column_of(spec, catalog)
     first, graph_of = np.unique(number, return_index=True, return_inverse=True)[1:]
@@ -89,6 +100,9 @@ def collect(spec: RunSpec, catalog: Catalog, graph: Graph, number: np.ndarray, v
                 "aggregate (sum, mean, max)."
             )
         target = members.first().to_numpy()
+    elif spec.aggregate == "sum" and is_logarithm(spec.target, catalog):  # what the mass of all members is
+        top = members.max()
+        target = (top + np.log10(pd.Series(10 ** (values - top[graph_of])).groupby(graph_of).sum())).to_numpy()
     else:
         target = members.agg(spec.aggregate).to_numpy()
     if np.ptp(target) == 0:
