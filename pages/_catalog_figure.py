@@ -17,6 +17,7 @@ from pages import _session
 from pages._layout import put
 from pages._linked import HINT, linked_points
 from pages._shown import shown_label, shown_values, stored_value
+from pages._sidebar import plain
 
 POSITIONS = "\0positions"
 AXES = ("x", "y", "z")
@@ -64,17 +65,20 @@ def _positions(whole: Catalog, kept: np.ndarray, bar: Any) -> None:
     unit = f" [{whole.length_unit}]" if whole.length_unit else ""
     across, up = (axis for axis in range(3) if axis != along)
     names = [*whole.axes, ""]
-    places = _session.selected_rows(whole.row_ids)
+    file = _session.drawn_file(_session.catalog())
+    row_ids, own = whole.row_ids, _session.in_file(whole, file)
+    if own is not None:
+        row_ids, points, kept = row_ids[own], points[own], kept[own]
     shown = charts.positions(
         points[:, across],
         points[:, up],
         (f"{names[across]}{unit}", f"{names[up]}{unit}"),
         kept=kept,
-        row_ids=whole.row_ids,
-        selected=whole.row_ids[places],
+        row_ids=row_ids,
+        selected=row_ids[_session.selected_rows(row_ids)],
     )
-    linked_points(shown, f"positions_{AXES[along]}", whole.row_ids[kept], points[kept, across], points[kept, up])
-    st.caption(HINT)
+    linked_points(shown, f"positions_{AXES[along]}", row_ids[kept], points[kept, across], points[kept, up])
+    st.caption(HINT if own is None else f"File {plain(file)} alone. {HINT}")
 
 
 @st.cache_resource(
@@ -82,17 +86,17 @@ def _positions(whole: Catalog, kept: np.ndarray, bar: Any) -> None:
     show_spinner="Preparing the view",
     hash_funcs={CatalogSpec: lambda spec: spec.model_dump_json()},
 )
-def _scene(spec: CatalogSpec, moment: float) -> Scene:
+def _scene(spec: CatalogSpec, moment: float, file: str | None) -> Scene:
     rows = _session.catalog(spec)
     mass = rows.roles.mass
-    cut = _session.cut_positions(spec) if spec.where else None
-    return catalog_scene(rows, color_by=mass, details=(mass,) if mass else (), context=cut)
+    cut = _session.cut_positions(spec, file) if spec.where else None
+    return catalog_scene(rows, color_by=mass, details=(mass,) if mass else (), context=cut, file=file)
 
 
 def _space(spec: CatalogSpec) -> None:
     """The rows that are kept in 3D, coloured by mass; those that a cut takes away stand around them in grey."""
     try:
-        scene = _scene(spec, _session.stamp(spec))
+        scene = _scene(spec, _session.stamp(spec), _session.drawn_file(_session.catalog(spec)))
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return

@@ -130,6 +130,8 @@ def linked_slice(rows: Catalog) -> None:
             key=f"slice_{seen}",
         )
     near, far = st.session_state[f"slice_{seen}"]
+    if (own := _session.in_file(rows, _session.drawn_file(rows))) is not None:
+        finite &= own
     inside = np.flatnonzero(finite & (points[:, along] >= near) & (points[:, along] <= far))
     across, up = (axis for axis in range(3) if axis != along)
     x, y = points[inside, across], points[inside, up]

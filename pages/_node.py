@@ -154,6 +154,7 @@ def ego_scene(run_id: str, moment: float, at: int, strength: str) -> Scene:
         row_ids=rows.row_ids[found.rows],
         box=None,
         periodic_axes=(False, False, False),
+        files=None,
     )
     known = strengths(table, strength)
     known.index = pd.MultiIndex.from_frame(table[["source", "receiver"]])

@@ -57,6 +57,11 @@ def run_in_view(title: str, meaning: str) -> Run | None:
     return None
 
 
+def split_of(run: Run) -> str:
+    """How the rows were divided into folds, in words; a folder of catalogs by its files, whatever was asked for."""
+    return str(run.results.get("split", run.spec.split)) if run.results else run.spec.split
+
+
 def written(run: Run) -> float:
     """When the run's predictions were written; 0 before."""
     path = run.folder / "predictions.parquet"

@@ -483,9 +483,31 @@ def rows_cut() -> int:
     return len(whole()) - len(catalog())
 
 
-def cut_positions(spec: CatalogSpec) -> np.ndarray:
-    """Where the rows are that a cut takes away, [K, 3] in the catalog's length unit."""
-    return whole(spec).positions()[~kept_rows(spec)]
+def cut_positions(spec: CatalogSpec, file: str | None = None) -> np.ndarray:
+    """Where the rows are that a cut takes away, [K, 3] in the catalog's length unit. file: of a folder, those of it."""
+    rows, away = whole(spec), ~kept_rows(spec)
+    own = in_file(rows, file)
+    return rows.positions()[away if own is None else away & own]
+
+
+# Of a folder of catalogs one file is drawn at a time, as their boxes would lie on top of each other.
+
+
+def file_list(rows: Catalog) -> list[str]:
+    """The names of the files of a folder of catalogs; [] for one catalog."""
+    return [] if rows.files is None else rows.table[rows.files.column].drop_duplicates().astype(str).tolist()
+
+
+def drawn_file(rows: Catalog) -> str | None:
+    """The file of a folder of catalogs that pictures show; None for one catalog."""
+    names = file_list(rows)
+    chosen = st.session_state.get("file_drawn")
+    return chosen if chosen in names else names[0] if names else None
+
+
+def in_file(rows: Catalog, file: str | None) -> np.ndarray | None:
+    """The rows [N] bool of one file of a folder of catalogs; None where there is nothing to choose."""
+    return None if rows.files is None or file is None else rows.values(rows.files.column).astype(str) == file
 
 
 @st.cache_resource(max_entries=4, show_spinner="Building the graph", hash_funcs=_SPECS)

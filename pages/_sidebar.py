@@ -64,6 +64,19 @@ def catalog_card() -> None:
         st.caption(f"{len(rows):,} rows{sides}{periodic_label(rows)}")
         if rows.spec.where:
             st.caption(f"where {plain(rows.spec.where)}")
+        if names := _session.file_list(rows):
+            st.session_state.file_drawn = _session.drawn_file(rows)
+            st.selectbox(
+                f"Drawn of {len(names):,} files",
+                names,
+                key="file_drawn",
+                on_change=_another_file,
+                help="Each file is a box of its own; pictures show one of them, figures and models take all.",
+            )
+
+
+def _another_file() -> None:
+    st.session_state.switched = True
 
 
 def units(rows: Catalog) -> None:
@@ -229,6 +242,11 @@ def periodic_label(rows: Catalog) -> str:
 def box_label(box: object) -> str:
     sides = [f"{side:.4g}" for side in box]  # type: ignore[attr-defined]
     return sides[0] if len(set(sides)) == 1 else " × ".join(sides)
+
+
+def in_words(caption: str) -> str:
+    """A caption of a scene as the beginning of a sentence; a file's name in it stays as it is written."""
+    return plain(caption[:1].upper() + caption[1:])
 
 
 def plain(text: object) -> str:

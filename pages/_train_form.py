@@ -254,6 +254,11 @@ def optimisation_of(rows: Catalog, given: dict[str, Any], preset: str, chosen: d
 def cross_validation(rows: Catalog, given: dict[str, Any], preset: str, depth: int) -> dict[str, Any]:
     """How the rows are divided into test, train and buffer."""
     start = {name: field.default for name, field in RunSpec.model_fields.items()} | given
+    if rows.files:
+        st.caption("Each file is a box of its own: a fold takes whole files, dealt out at random by the seed.")
+        number = st.number_input("Folds", 2, 20, start["folds"], key=f"folds_{preset}")
+        st.toggle("Show them", key=_train_plan.DRAWN, help="Listed below, for the choices as they are")
+        return {"split": "slabs", "folds": number, "central": rows.roles.central}
     split = st.segmented_control(
         "Split",
         list(SPLITS),

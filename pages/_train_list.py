@@ -126,7 +126,8 @@ def side_by_side(runs: list[Run]) -> None:
 
 
 def folds_of(run: Run) -> str:
-    return f"{run.spec.folds} {run.spec.split}" + (" (leaks)" if run.spec.split == "random" else "")
+    split = _results.split_of(run)
+    return f"{run.spec.folds} {split}" + (" (leaks)" if split == "random" else "")
 
 
 def unlike(runs: list[Run]) -> dict[str, Run]:

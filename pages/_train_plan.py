@@ -11,9 +11,10 @@ import streamlit as st
 from gnnlib.errors import InputError
 from gnnlib.training.run import list_runs
 from gnnlib.training.spec import RunSpec
+from gnnlib.training.splits import PARTS
 from gnnlib.view.canvas import graph_canvas
 from pages import _session
-from pages._sidebar import plain, run_title
+from pages._sidebar import in_words, plain, run_title
 from pages._words import duration, memory
 
 if TYPE_CHECKING:
@@ -106,6 +107,23 @@ def _scene(text: str, changed: float, number: int) -> Scene:
     return fold_scene(_prepared(text, changed), number)
 
 
+def fold_canvas(spec: RunSpec, number: int) -> None:
+    """The rows in 3D, coloured by what they are for."""
+    scene = _scene(_bare(spec), _session.stamp(spec.catalog), number)
+    graph_canvas(scene, key="folds_canvas", height=430, camera="main", view=_session.view(), on_view=_session.show_view)
+    if scene.caption:
+        st.caption(in_words(scene.caption))
+
+
+def files_of_fold(data: TrainingData, number: int) -> None:
+    """The files of a folder of catalogs, with what each is for."""
+    assert data.catalog.files is not None
+    names = data.catalog.table[data.catalog.files.column]
+    parts = pd.Series(np.array(PARTS)[data.folds[number].parts()])
+    table = pd.DataFrame({"file": names, "part": parts}).groupby("file", sort=False)["part"]
+    st.dataframe(table.agg(lambda part: " and ".join(dict.fromkeys(part))).reset_index(), hide_index=True, height=430)
+
+
 def folds_in_space(spec: RunSpec) -> None:
     """One fold in 3D, coloured by what its rows are for, with their counts."""
     st.subheader("Folds in space", anchor=False)
@@ -126,21 +144,21 @@ def folds_in_space(spec: RunSpec) -> None:
     fold, unit = data.folds[number], data.graph.length_unit
     picture, words = st.columns([4, 1], gap="medium")
     with picture:
-        scene = _scene(_bare(spec), _session.stamp(spec.catalog), number)
-        graph_canvas(
-            scene, key="folds_canvas", height=430, camera="main", view=_session.view(), on_view=_session.show_view
-        )
-        if scene.caption:
-            st.caption(scene.caption.capitalize())
+        if data.graph.file_of is not None:
+            files_of_fold(data, number)
+        else:
+            fold_canvas(spec, number)
     with words:
         parts = {"train": fold.train, "validation": fold.validation, "buffer": fold.buffer, "test": fold.test}
         counts = pd.DataFrame({"part": list(parts), "rows": [int(np.sum(mask)) for mask in parts.values()]})
         st.dataframe(counts, hide_index=True)
-        if data.steps:
+        if data.graph.file_of is not None:
+            st.caption("Whole files: no buffer is needed.")
+        elif data.steps:
             st.caption(f"Buffer: {data.steps} step{'s' * (data.steps > 1)} along the edges.")
         else:
             st.caption(f"Buffer: {data.buffer:.4g} {unit}".strip() + ".")
-        if spec.split == "random":
+        if data.split == "random":
             st.warning("Random: train and test are mixed, so scores leak.")
     for sentence in data.warnings:
         st.caption(f":material/info: {plain(sentence)}")

@@ -42,7 +42,7 @@ def results_of(run: Run) -> None:
     calibration(told)
     for sentence in results["warnings"]:
         st.caption(f":material/info: {plain(sentence)}")
-    if run.spec.split == "random":
+    if _results.split_of(run) == "random":
         st.warning("Random split: neighbours of test objects were trained on, so these scores are too good.")
 
 

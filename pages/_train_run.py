@@ -10,7 +10,7 @@ import streamlit as st
 from gnnlib.errors import InputError
 from gnnlib.training.run import ACTIVE, Run, Status, list_runs
 from gnnlib.view import charts
-from pages import _session
+from pages import _results, _session
 from pages._layout import metric_strip
 from pages._sidebar import plain, run_title
 from pages._train_results import results_of
@@ -141,7 +141,7 @@ def provenance(run: Run) -> None:
     st.caption(
         plain(
             f"{spec.model.name.replace('_', ' ')}, depth {spec.model.depth}, hidden {spec.model.hidden}, "
-            f"{spec.folds} folds ({spec.split}){networks}, {spec.epochs} epochs, seed {spec.seed}, {where}"
+            f"{spec.folds} folds ({_results.split_of(run)}){networks}, {spec.epochs} epochs, seed {spec.seed}, {where}"
         )
     )
     with st.expander("Log and specification", icon=":material/article:"):

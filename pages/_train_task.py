@@ -61,10 +61,11 @@ def what_and_from_what(rows: Catalog) -> dict[str, Any]:
 def _target(rows: Catalog, task: str, key: str) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
     if task == "graph_regression":
-        chosen["graph_by"] = _column(
-            rows, "Groups are the rows that share", key, rows.roles.group, "No edge joins two groups."
-        )
-    first = (rows.roles.target,) if rows.roles.target else ()
+        by = rows.files.column if rows.files else rows.roles.group
+        chosen["graph_by"] = _column(rows, "Groups are the rows that share", key, by, "No edge joins two groups.")
+    first: tuple[str, ...] = (rows.roles.target,) if rows.roles.target else ()
+    if rows.files and task == "graph_regression":  # what is known of a file as a whole
+        first = rows.files.parameters or first
     options = _class_options(rows) if task == "node_classification" else _options(rows, first)
     chosen["target"] = (
         st.selectbox(

@@ -38,7 +38,7 @@ from pages._layout import heading, next_step
 from pages._linked import ego
 from pages._node import own_row
 from pages._scene_files import scene_files
-from pages._sidebar import plain, run_label, run_title
+from pages._sidebar import in_words, plain, run_label, run_title
 
 
 def main() -> None:
@@ -109,7 +109,7 @@ def choice(run: Run) -> tuple[str, bool]:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the view")
-def scene_of(run_id: str, moment: float, which: str, relative: bool) -> Scene:
+def scene_of(run_id: str, moment: float, which: str, relative: bool, file: str | None) -> Scene:
     run = _session.load_run(run_id)
     rows, graph, _ = _results.outcome(run)
     attention = _results.edge_attention(run, which, relative)
@@ -121,11 +121,13 @@ def scene_of(run_id: str, moment: float, which: str, relative: bool) -> Scene:
         size_by=rows.roles.mass,
         edge_colors=colors_of(attention[known], "attention × degree" if relative else "attention", color_map="plasma"),
         details=(rows.roles.mass,) if rows.roles.mass else (),
+        file=file,
     )
 
 
 def canvas(run: Run, which: str, relative: bool) -> None:
-    scene = scene_of(run.id, _results.written(run), which, relative)
+    file = _session.drawn_file(_results.outcome(run)[0])
+    scene = scene_of(run.id, _results.written(run), which, relative, file)
     assert scene.edge_colors is not None
     low, high = scene.edge_colors.limits
     state = graph_canvas(
@@ -141,7 +143,7 @@ def canvas(run: Run, which: str, relative: bool) -> None:
     )
     _session.select(state.selected)
     if scene.caption:
-        st.caption(scene.caption.capitalize())
+        st.caption(in_words(scene.caption))
     scene_files(scene, Shot(attention=state.attention), _session.seen())
     _session.settle()
 

@@ -24,7 +24,7 @@ from pages._linking import linking_panel
 from pages._look import Look, edge_colors, edge_values, look_panel, node_colors
 from pages._node import own_row
 from pages._scene_files import scene_files
-from pages._sidebar import plain
+from pages._sidebar import in_words, plain
 
 if TYPE_CHECKING:
     from gnnlib.graph.diagnostics import RadiusSweep
@@ -160,9 +160,16 @@ def figure_strip(figures: dict[str, Any]) -> None:
     },
 )
 def scene_of(
-    catalog: CatalogSpec, changed: float, drawn: GraphSpec, measured: GraphSpec | None, look: Look, cut_too: bool
+    catalog: CatalogSpec,
+    changed: float,
+    drawn: GraphSpec,
+    measured: GraphSpec | None,
+    look: Look,
+    cut_too: bool,
+    file: str | None,
 ) -> Scene:
-    """The graph `drawn`, its edges in the colours of the graph `measured`, whose edges are among its own."""
+    """The graph `drawn`, its edges in the colours of the graph `measured`, whose edges are among its own. file: the one
+    that is drawn of a folder of catalogs."""
     rows = _session.catalog(catalog)
     graph = _session.graph(catalog, drawn)
     exact = None if measured is None else _session.graph(catalog, measured)
@@ -175,7 +182,8 @@ def scene_of(
         edge_width=column(graph, exact, look.edge_width),
         edge_opacity=column(graph, exact, look.edge_opacity),
         details=look.hover,
-        context=_session.cut_positions(catalog) if cut_too else None,
+        context=_session.cut_positions(catalog, file) if cut_too else None,
+        file=file,
     )
 
 
@@ -199,7 +207,7 @@ def draw(rows: Catalog, spec: GraphSpec, look: Look, files: Any) -> GraphSpec:
     slides = has_slider(spec)
     drawn = wide_spec(spec) if slides else spec
     measured = spec if slides and look.edge_columns - {"length"} else None
-    scene = scene_of(rows.spec, _session.stamp(rows.spec), drawn, measured, look, cut_too)
+    scene = scene_of(rows.spec, _session.stamp(rows.spec), drawn, measured, look, cut_too, _session.drawn_file(rows))
     state = graph_canvas(
         scene,
         key="graph" if slides else "graph_whole",
@@ -216,7 +224,7 @@ def draw(rows: Catalog, spec: GraphSpec, look: Look, files: Any) -> GraphSpec:
         _session.show_graph(spec)
     _session.select(state.selected)
     if scene.caption:
-        st.caption(f":material/info: {scene.caption.capitalize()}; the figures are of the whole graph.")
+        st.caption(f":material/info: {in_words(scene.caption)}; the figures are of the whole graph.")
     with files:
         scene_files(scene, Shot(radius=spec.radius if slides else None), _session.seen())
     return spec

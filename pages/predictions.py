@@ -22,7 +22,7 @@ from pages._layout import heading, metric_strip, next_step, number_columns
 from pages._linked import HINT, linked_points
 from pages._node import neighbourhood, node_card
 from pages._scene_files import scene_files
-from pages._sidebar import plain, run_title
+from pages._sidebar import in_words, plain, run_title
 
 LISTED = 1000  # objects in the table of the worst, or the best
 POINTS = 20_000  # more points than this in a chart hide each other and make the page heavy
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Preparing the view")
-def scene_of(run_id: str, moment: float) -> Scene:
+def scene_of(run_id: str, moment: float, file: str | None) -> Scene:
     rows, graph, predictions = _results.outcome(_session.load_run(run_id))
     residual = predictions["residual"].to_numpy()
     reach = float(np.nanquantile(np.abs(residual), 0.98)) or 1.0
@@ -68,6 +68,7 @@ def scene_of(run_id: str, moment: float) -> Scene:
         color_by=colors_of(residual, "residual", limits=(-reach, reach), around_zero=True),
         size_by=rows.roles.mass,
         details=(rows.roles.mass,) if rows.roles.mass else (),
+        file=file,
     )
 
 
@@ -85,7 +86,7 @@ def inspected(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
 
 def residual_map(run: Run, rows: Catalog) -> None:
     st.subheader("Residuals in space", anchor=False)
-    scene = scene_of(run.id, _results.written(run))
+    scene = scene_of(run.id, _results.written(run), _session.drawn_file(rows))
     state = graph_canvas(
         scene,
         key="residual_canvas",
@@ -98,7 +99,7 @@ def residual_map(run: Run, rows: Catalog) -> None:
     )
     _session.select(state.selected)
     if scene.caption:
-        st.caption(scene.caption.capitalize())
+        st.caption(in_words(scene.caption))
     scene_files(scene, Shot(), _session.seen())
 
 
@@ -186,7 +187,7 @@ def comparison(run: Run) -> None:
     label = _results.METRICS[metric][0]
     with table:
         st.dataframe(_results.score_table(results, name, kind), hide_index=True)
-        st.caption(f"Mean ± standard deviation over {run.spec.folds} folds ({run.spec.split}).")
+        st.caption(f"Mean ± standard deviation over {run.spec.folds} folds ({_results.split_of(run)}).")
     with chart:
         st.plotly_chart(
             charts.model_comparison(_results.scores(results, name, metric, kind), label, name), key="rmse_comparison"

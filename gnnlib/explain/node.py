@@ -100,6 +100,7 @@ def ego_graph(replay: Replay, row: int) -> Ego:
         edge_features=whole.edge_features[edges][order],
         row_ids=whole.row_ids[fields.node],
         box=None,
+        file_of=None,
     )
     return Ego(graph, fold.rows[fields.node], fields.hop)
 

@@ -91,7 +91,7 @@ def cross_validate(
     width = f"{data.steps} along the edges" if data.steps else f"{data.buffer:.4g} {data.graph.length_unit}".strip()
     log(
         f"{data.graph.n_nodes} rows, {data.graph.n_edges} directed edges, {spec.folds} folds "
-        f"({spec.split if data.graph.file_of is None else 'whole files'}), "
+        f"({data.split}), "
         f"buffer {width}; {spec.model.name} on {describe(device)}."
     )
     if distributed.size() > 1:
@@ -309,6 +309,7 @@ class _Training:
             "complete": len(self.folds) == spec.folds,
             "rows": data.graph.n_nodes,
             "dropped": data.dropped,
+            "split": data.split,
             "warnings": data.warnings,
             "buffer": data.buffer,
             "buffer_steps": data.steps,

@@ -70,6 +70,11 @@ class TrainingData:
         """[R]: of several targets the first."""
         return self.target if self.target.ndim == 1 else self.target[:, 0]
 
+    @property
+    def split(self) -> str:
+        """How the rows are divided into folds, in words."""
+        return self.spec.split if self.graph.file_of is None else "whole files"
+
     def examples(self, part: np.ndarray) -> np.ndarray:
         """[R] bool: the examples that lie in `part` [N] with all of their nodes."""
         if self.pairs is not None:

@@ -1,6 +1,7 @@
 """What is drawn, free of any renderer: nodes, edges, colours and the box, ready to be sent to a screen or a file.
 
-A `Scene` may hold fewer nodes and edges than the graph has; then its caption says so and how they were chosen.
+A `Scene` may hold fewer nodes and edges than the graph has; then its caption says so and how they were chosen. Of a
+folder of catalogs it holds one file, as their boxes would lie on top of each other.
 Edges are drawn once (not once a direction) and sorted by length, so every smaller linking length is a prefix.
 """
 
@@ -73,6 +74,7 @@ def graph_scene(
     edge_opacity: np.ndarray | None = None,
     details: tuple[str, ...] = (),
     context: np.ndarray | None = None,
+    file: str | None = None,
     max_nodes: int = MAX_NODES,
     max_edges: int = MAX_EDGES,
     seed: int = 0,
@@ -84,7 +86,8 @@ def graph_scene(
     column where the catalog has one). edge_colors: one value a directed edge of the graph, in its order; a pair drawn
     once takes the larger of its two directions; edge_width and edge_opacity likewise, [M] numbers of which the larger
     are drawn wider and stronger. details: columns shown beside a node under the pointer. context:
-    positions [K, 3] of objects that are not in the graph, to be shown faintly around it.
+    positions [K, 3] of objects that are not in the graph, to be shown faintly around it. file: which file of a folder
+    of catalogs is drawn, the first where it has no rows.
     More than max_nodes nodes: a random one from each of max_nodes equal parts along a curve that fills space, so that
     every region keeps its share; more than max_edges edges: likewise of the edges in order of length, so that every
     linking length does.
@@ -94,6 +97,25 @@ def graph_scene(
             f"The graph has {graph.n_nodes:,} nodes but the catalog {len(catalog):,} rows; build the graph again."
         )
     rng = np.random.default_rng(seed)
+    number, names = graph.file_of, None if catalog is None else file_names(catalog)
+    if number is not None and len(files := np.unique(number)) > 1:
+        own = number == files[0] if names is None else names == (file if file in names else names[0])
+        of_edges = own[graph.edge_index[1]]
+        scene = graph_scene(
+            replace(graph.subgraph(own), file_of=None),
+            None if catalog is None else catalog.take(own, files=None),
+            color_by=color_by if color_by is None or isinstance(color_by, str) else color_by.take(np.flatnonzero(own)),
+            size_by=size_by[own] if isinstance(size_by, np.ndarray) else size_by,
+            edge_colors=edge_colors and replace(edge_colors, values=edge_colors.values[of_edges]),
+            edge_width=None if edge_width is None else edge_width[of_edges],
+            edge_opacity=None if edge_opacity is None else edge_opacity[of_edges],
+            details=details,
+            context=context,
+            max_nodes=max_nodes,
+            max_edges=max_edges,
+            seed=seed,
+        )
+        return _of_files(scene, len(files), None if names is None else str(names[own][0]))
     pairs = _undirected(graph)
     n_edges = len(pairs.edges)
     kept, edges, chosen = _thin_nodes(graph.positions, pairs.edges, max_nodes, rng)
@@ -135,13 +157,27 @@ def catalog_scene(
     size_by: str | np.ndarray | None = None,
     details: tuple[str, ...] = (),
     context: np.ndarray | None = None,
+    file: str | None = None,
     max_nodes: int = MAX_NODES,
     seed: int = 0,
 ) -> Scene:
     """The scene of a catalog without a graph: its objects and its box. Rows without a finite position are left out.
 
-    context: as in `graph_scene`.
+    context, file: as in `graph_scene`.
     """
+    names = file_names(catalog)
+    if names is not None and len(files := np.unique(names)) > 1:
+        own = names == (file if file in names else names[0])
+        scene = catalog_scene(
+            catalog.take(own, files=None),
+            color_by=color_by if color_by is None or isinstance(color_by, str) else color_by.take(np.flatnonzero(own)),
+            size_by=size_by[own] if isinstance(size_by, np.ndarray) else size_by,
+            details=details,
+            context=context,
+            max_nodes=max_nodes,
+            seed=seed,
+        )
+        return _of_files(scene, len(files), str(names[own][0]))
     positions = catalog.positions()
     finite = np.flatnonzero(np.isfinite(positions).all(axis=1))
     if not len(finite):
@@ -168,6 +204,17 @@ def catalog_scene(
         placeless=len(positions) - len(finite),
         around=context,
     )
+
+
+def file_names(catalog: Catalog) -> np.ndarray | None:
+    """The name [N] str of the file of each row of a folder of catalogs; None for one catalog."""
+    return None if catalog.files is None else catalog.values(catalog.files.column).astype(str)
+
+
+def _of_files(scene: Scene, count: int, name: str | None) -> Scene:
+    """The scene of one file, whose caption says which of how many it is."""
+    one = f"showing {'one' if name is None else name} of {count:,} files"
+    return replace(scene, caption=f"{one}; {scene.caption}" if scene.caption else one)
 
 
 def _scene(

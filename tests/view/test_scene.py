@@ -11,10 +11,12 @@ from scipy.spatial import cKDTree
 
 from gnnlib.catalog.table import Catalog, CatalogSpec, Column, Roles
 from gnnlib.errors import InputError
+from gnnlib.graph.build import build_graph
 from gnnlib.graph.graph import Graph, GraphSpec
 from gnnlib.view import plotly_scene
-from gnnlib.view.colors import colors_of, column_colors, friends_of_friends, group_colors, map_stops
+from gnnlib.view.colors import Colors, colors_of, column_colors, friends_of_friends, group_colors, map_stops
 from gnnlib.view.scene import NO_IMAGE, Scene, catalog_scene, drawn_edges, graph_scene, segments
+from tests.graph.test_folder import folder
 
 BOX = 10.0
 
@@ -349,3 +351,30 @@ def test_a_plotly_figure_of_a_large_scene_is_thinned_and_says_so(monkeypatch: py
     monkeypatch.setattr(plotly_scene, "MOST_NODES", 100)
     thin = plotly_scene.plotly_figure(scene)
     assert len(thin.data[-1].x) == 100 and "100 of 300 nodes" in thin.layout.title.text
+
+
+def test_one_file_of_a_folder_is_drawn_as_its_own_graph_would_be() -> None:
+    catalog = folder([12, 20, 8], seed=5, periodic=True, mixed=True)
+    graph = build_graph(catalog, GraphSpec(radius=1.2, edge_features=("length",)))
+    rng = np.random.default_rng(0)
+    values, sizes, width = rng.random(graph.n_edges), rng.random(40), rng.random(graph.n_edges)
+    for name, rows, own in catalog.by_file():
+        scene = graph_scene(
+            graph,
+            catalog,
+            size_by=sizes,
+            edge_colors=Colors(values.astype(np.float32), "v", (0.0, 1.0)),
+            edge_width=width,
+            file=name,
+        )
+        alone = graph_scene(build_graph(own, graph.spec), own, size_by=sizes[rows])
+        np.testing.assert_array_equal(scene.row_ids, alone.row_ids)
+        np.testing.assert_array_equal(scene.edges, alone.edges)
+        np.testing.assert_allclose(scene.positions, alone.positions, atol=1e-5)
+        assert scene.node_sizes is not None and alone.node_sizes is not None
+        np.testing.assert_array_equal(scene.node_sizes, alone.node_sizes)
+        assert scene.edge_colors is not None and len(scene.edge_colors.values) == len(scene.edges)
+        assert scene.caption == f"showing {name} of 3 files"
+        np.testing.assert_array_equal(catalog_scene(catalog, file=name).row_ids, alone.row_ids)
+    first = str(catalog.values("file")[0])
+    assert graph_scene(graph, catalog, file="not there").caption == f"showing {first} of 3 files"
