@@ -58,7 +58,7 @@ def source(chosen: str) -> None:
         upload(
             _session.temporary_folder(),
             key="uploaded",
-            label="FITS, VOTable, ECSV, text, Parquet, HDF5, NumPy; several files for a TNG/SUBFIND group catalog",
+            label="FITS, VOTable, ECSV, text, Parquet, HDF5, NumPy; several files for SUBFIND chunks or boxes",
             in_use=in_use,
             on_change=_take_upload,
         )
@@ -101,7 +101,7 @@ def _server_path() -> None:
     folders = _files.allowed_folders()
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input(
-            "File, or folder of chunks, on the server",
+            "File, or folder of chunks or catalogs, on the server",
             key="path",
             persist_state="session",
             placeholder=str(folders[0] / "catalog.fits") if folders else "reading by path is off; use Upload",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 import threading
 import zlib
@@ -406,9 +407,12 @@ def explained() -> Iterator[None]:
 
 
 def stamp(spec: CatalogSpec) -> float:
-    """Time of the last change of the catalog's file, so that a changed file is read again."""
+    """Time of the last change of the catalog's file, or of any in its folder, so that a changed one is read again."""
     path = Path(spec.path)
-    return path.stat().st_mtime if spec.path != "sample" and path.exists() else 0.0
+    if spec.path == "sample" or not path.exists():
+        return 0.0
+    inside = [entry.stat().st_mtime for entry in os.scandir(path)] if path.is_dir() else []
+    return max([path.stat().st_mtime, *inside])
 
 
 @dataclass

@@ -82,6 +82,8 @@ def _percentile(values: np.ndarray, share: np.ndarray) -> Any:
 def _duplicate(catalog: Catalog, *columns: Any) -> np.ndarray:
     if not columns:
         return repeated(catalog.table)
+    if (file_of := catalog.file_of) is not None:  # what is in two files of a folder is two objects
+        columns = (*columns, file_of)
     return repeated(pd.DataFrame(dict(enumerate(columns)), index=catalog.table.index), with_gaps=False)
 
 

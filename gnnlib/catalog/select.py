@@ -142,15 +142,16 @@ def _unique(catalog: Catalog) -> list[Suggestion]:
     rows = repeated(catalog.table)
     found = [_suggestion("unique_rows", "not duplicate()", ~rows, "These rows repeat an earlier row in every column.")]
     position = [name for name in catalog.roles.position if name in catalog.columns]
+    file = [catalog.files.column] if catalog.files else []  # two files have rows with the same id or place
     if position:
-        places = repeated(catalog.table[position], with_gaps=False)
+        places = repeated(catalog.table[position + file], with_gaps=False)
         if (places & ~rows).any():
             condition = f"not duplicate({', '.join(map(quote, position))})"
             reason = "These rows lie exactly where an earlier row lies."
             found.append(_suggestion("unique_positions", condition, ~places, reason))
     name = catalog.roles.row_id
     if name in catalog.columns:
-        ids = repeated(catalog.table[[name]], with_gaps=False)
+        ids = repeated(catalog.table[[str(name), *file]], with_gaps=False)
         if (ids & ~rows).any():
             reason = f"These rows repeat an earlier row's {name}."
             found.append(_suggestion("unique_ids", f"not duplicate({quote(str(name))})", ~ids, reason))

@@ -82,14 +82,18 @@ def summarize(catalog: Catalog) -> Summary:
         finite = np.isfinite(positions).all(axis=1)
         # Rows that are equal lie at one place, so the rows to compare are looked for once.
         same = candidates(table[list(catalog.axes)])
-        places = int(repeated(pd.DataFrame(positions[same][finite[same]])).sum())
+        compared = positions[same]
+        if (file_of := catalog.file_of) is not None:  # two files of a folder may use the same places and ids
+            compared = np.column_stack([compared, file_of[same]])
+        places = int(repeated(pd.DataFrame(compared[finite[same]])).sum())
         table, positions = table.iloc[same], positions if finite.all() else positions[finite]
         if len(positions):
             lowest, highest = positions.min(axis=0), positions.max(axis=0)
             extent = tuple((float(low), float(high)) for low, high in zip(lowest, highest, strict=True))
     duplicates = int(repeated(table).sum())
     if catalog.roles.row_id in catalog.columns:
-        ids = int(repeated(catalog.table[[catalog.roles.row_id]].dropna()).sum())
+        file = [catalog.files.column] if catalog.files else []
+        ids = int(repeated(catalog.table[[str(catalog.roles.row_id), *file]].dropna()).sum())
     return Summary(
         rows=len(catalog),
         columns=columns,

@@ -69,7 +69,7 @@ def open_section(page: Any, name: str) -> None:
 def read_path(page: Any, path: object) -> None:
     """Open a file of the server on the Catalog page."""
     only(page.get_by_test_id("stButtonGroup").get_by_text("Path on the server")).click()
-    fill(page, "File, or folder of chunks, on the server", str(path))
+    fill(page, "File, or folder of chunks or catalogs, on the server", str(path))
 
 
 def fill(page: Any, label: str, text: str) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from gnnlib.catalog.peek import peek
 from gnnlib.catalog.read import read_catalog, read_raw
+from gnnlib.catalog.select import suggest_cuts
+from gnnlib.catalog.summary import summarize
 from gnnlib.catalog.table import CatalogSpec, Roles
 from gnnlib.errors import InputError
 
@@ -157,6 +159,19 @@ def test_packed_files_progress_and_the_first_rows(tmp_path: Path) -> None:
     assert [name for name in ("1 of 4", "4 of 4") if not any(name in what for _, what in said)] == []
     first = peek(tmp_path, rows=3)
     assert len(first.table) == 3 and set(first.table["Omega_m"]) == {0.1}
+
+
+def test_rows_of_two_files_are_no_repeats_of_each_other(tmp_path: Path) -> None:
+    for number in range(3):
+        rows_of_file(1).to_csv(tmp_path / f"same_{number}.csv", index=False)
+    catalog = read_catalog(tmp_path, derived={"again": "duplicate(x, y, z)"})
+    summary = summarize(catalog)
+    assert (summary.duplicates, summary.duplicate_positions, summary.duplicate_ids) == (0, 0, 0)
+    assert not [cut for cut in suggest_cuts(catalog) if cut.name.startswith("unique")]
+    assert not catalog.values("again").any()
+    rows_of_file(1).iloc[[0, 1, 1, 2]].to_csv(tmp_path / "same_1.csv", index=False)
+    summary = summarize(read_catalog(tmp_path, roles=Roles(row_id="halo_id")))
+    assert (summary.duplicates, summary.duplicate_positions, summary.duplicate_ids) == (1, 1, 1)
 
 
 PARAMETERS = {

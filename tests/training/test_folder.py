@@ -224,3 +224,34 @@ def test_a_new_folder_need_not_have_what_the_target_is_derived_from(boxes: Path,
     write_boxes(new, 2, seed=9, parameters=False)
     summary = predict_catalog(run, catalog.model_copy(update={"path": str(new)}), tmp_path / "told.parquet")
     assert summary["rows"] == 2 and summary["networks"] == 2
+
+
+def test_a_real_catalog_cut_into_files_is_the_same_task_as_its_column(shared_data: Path, tmp_path: Path) -> None:
+    """ECO in 24 parts: a folder of files against one file with a column of the part, whose edges between parts go."""
+    table = pd.read_csv(shared_data / "survey/eco_dr1/eco_dr1.txt", sep=r"\s+", header=None)
+    frame = pd.DataFrame(
+        {"ra": table[1], "dec": table[2], "cz": table[3], "log_mass": table[5], "part": table[12] % 24}
+    )
+    frame = frame.sort_values("part", kind="stable")
+    folder, whole = tmp_path / "parts", tmp_path / "whole.csv"
+    folder.mkdir()
+    for part, rows in frame.groupby("part"):
+        rows.to_csv(folder / f"part_{part}.csv", index=False)
+    frame.to_csv(whole, index=False)
+    units = {"ra": "deg", "dec": "deg", "cz": "km/s"}
+    fields = {
+        "task": "graph_regression",
+        "target": "log_mass",
+        "aggregate": "mean",
+        "features": ("log_mass * 0 + cz",),
+        "graph": GraphSpec(radius=4.0, edge_features=("length",)),
+        "baselines": ("mean", "count"),
+    }
+    boxes = prepare(spec_of(folder, catalog=CatalogSpec(path=str(folder), units=units), **fields))
+    column = prepare(spec_of(whole, catalog=CatalogSpec(path=str(whole), units=units), graph_by="part", **fields))
+    assert boxes.graph_ids is not None and column.graph_ids is not None and boxes.graph.n_edges > 1000
+    assert [f"part_{part}" for part in column.graph_ids] == boxes.graph_ids.tolist()
+    np.testing.assert_array_equal(boxes.graph_of, column.graph_of)
+    np.testing.assert_allclose(boxes.target, column.target)
+    np.testing.assert_array_equal(boxes.graph.edge_index, column.graph.edge_index)
+    np.testing.assert_allclose(boxes.graph.edge_features, column.graph.edge_features, rtol=1e-6)
