@@ -9,8 +9,12 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from gnnlib.explain.export import FORMATS as JOINED
+from gnnlib.explain.export import joined, packed
 from gnnlib.graph import exchange
 from gnnlib.graph.graph import Graph
+from gnnlib.training.run import Run
+from pages import _session
 
 FORMATS = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv"}
 # Suffix of a graph's file: what it is called, its type, what reads it.
@@ -45,6 +49,27 @@ def _packed(make: Callable[[], pd.DataFrame], extension: str) -> bytes:
     buffer = io.BytesIO()
     table.to_parquet(buffer, index=False)
     return buffer.getvalue()
+
+
+def joined_downloads(run: Run, label: str) -> None:
+    """The whole catalog, every row and column of it, with the predictions of its objects beside them."""
+
+    def made(form: str) -> bytes:
+        table, columns = joined(_session.whole(run.spec.catalog), run.predictions, run.spec.target)
+        return packed(table, columns, form)
+
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(label)
+        for form, (extension, mime) in JOINED.items():
+            st.download_button(
+                form,
+                partial(made, form),
+                file_name=f"predictions_{run.id}.{extension}",
+                mime=mime,
+                icon=":material/download:",
+                key=f"export_{extension}",
+                on_click="ignore",
+            )
 
 
 def graph_downloads(n_edges: int, graph: Callable[[], Graph]) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -16,11 +17,13 @@ from gnnlib.view import charts
 from gnnlib.view.brush import clicked, enclosed
 from gnnlib.view.ego import ego_of
 from pages import _session
+from pages._layout import number_columns
 from pages._shown import shown_label, shown_values
 
 Modes = tuple[Literal["points", "box", "lasso"], ...]
 AXES = ("x", "y", "z")
 BUTTONS = [["select2d", "lasso2d", "zoom2d", "pan2d", "resetScale2d"]]
+NOTHING: Mapping[str, Any] = {}
 HINT = "Drag to select; double-click to select nothing."
 
 
@@ -62,6 +65,27 @@ def linked_points(figure: go.Figure, name: str, row_ids: np.ndarray, x: np.ndarr
         return row_ids[np.isin(row_ids.astype(str), clicked(brush))]
 
     linked_chart(figure, name, chosen, ("points", "box", "lasso"))
+
+
+def linked_table(
+    table: pd.DataFrame, key: str, choose: Callable[[int], None], height: int = 280, config: Mapping[str, Any] = NOTHING
+) -> None:
+    """A table of which one row can be chosen. choose: takes the place of the row. config: of columns, by name."""
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=height,
+        on_select=partial(_choose, key, choose),
+        selection_mode="single-row",
+        key=key,
+        column_config=number_columns(table) | dict(config),
+    )
+
+
+def _choose(key: str, choose: Callable[[int], None]) -> None:
+    chosen = st.session_state[key]["selection"]["rows"]
+    if chosen:
+        choose(chosen[0])
 
 
 def selected_mask(row_ids: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from gnnlib.explain.attention import ALL_HEADS, read_attention, relative, weight
 from gnnlib.graph.graph import Graph
 from gnnlib.training.baselines import BASELINES
 from gnnlib.training.run import Run
+from gnnlib.training.spec import RunSpec
+from gnnlib.training.tasks.classes import labels
 from pages import _session
 from pages._layout import heading, next_step
 
@@ -42,6 +44,8 @@ COMPARED = {"node_classification": "log_loss", "edge_classification": "average_p
 # the metric that says most in a list of runs
 LISTED = {"node_classification": "accuracy", "edge_classification": "average_precision"}
 LONG = 1e5
+OF_OBJECTS = ("node_regression", "node_classification")  # tasks with a prediction for each object
+CHANGED = "The catalog has changed since run '{}' was trained on it; train again, or open another run."
 KINDS = {"all": "All", "centrals": "Centrals", "satellites": "Satellites"}
 
 
@@ -73,24 +77,26 @@ def _outcome(run_id: str, moment: float) -> tuple[Catalog, Graph, pd.DataFrame]:
     from gnnlib.graph.build import build_graph
 
     run = _session.load_run(run_id)
-    if sentence := of_another_task(run):
-        raise InputError(sentence)
+    if run.spec.task not in OF_OBJECTS:
+        raise InputError(of_another_task(run))
     spec, predictions = run.spec, run.predictions
     rows = _session.catalog(spec.catalog)
     used = rows.take(np.isin(rows.row_ids, predictions["row_id"].to_numpy()))
     graph = build_graph(used, spec.graph)
-    _same_catalog(run_id, used, spec.target, predictions)
+    _same_catalog(run_id, used, spec, predictions)
     return used, graph, predictions.set_index("row_id").reindex(used.row_ids)
 
 
-def _same_catalog(run_id: str, used: Catalog, target: str, predictions: pd.DataFrame) -> None:
+def _same_catalog(run_id: str, used: Catalog, spec: RunSpec, predictions: pd.DataFrame) -> None:
     """Raises InputError where the file is not the one the run was trained on: its rows have other targets."""
     known = predictions.set_index("row_id")["truth"].reindex(used.row_ids).to_numpy()
-    now = np.asarray(evaluate(target, used), dtype=np.float64)
-    if len(used) != len(predictions) or not np.allclose(known, now, rtol=1e-4, atol=1e-6):
-        raise InputError(
-            f"The catalog has changed since run '{run_id}' was trained on it; train again, or open another run."
-        )
+    if spec.task == "node_classification":
+        same = bool((labels(spec.target, used).values == known).all())
+    else:
+        now = np.asarray(evaluate(spec.target, used), dtype=np.float64)
+        same = np.allclose(known, now, rtol=1e-4, atol=1e-6)
+    if len(used) != len(predictions) or not same:
+        raise InputError(CHANGED.format(run_id))
 
 
 def outcome(run: Run) -> tuple[Catalog, Graph, pd.DataFrame]:
@@ -152,7 +158,7 @@ def listed(run: Run) -> str:
 
 
 def of_another_task(run: Run) -> str:
-    """A sentence about a run whose examples are no single objects with a number each; "" for all others."""
+    """What to say of a run on the pages that ask its models about a number of each object; "" where they can."""
     if run.spec.task == "node_regression":
         return ""
     what = {
@@ -161,8 +167,8 @@ def of_another_task(run: Run) -> str:
         "graph_regression": "a number of each group of objects",
     }[run.spec.task]
     return (
-        f"This run predicts {what} ({run.spec.predicted}), which are not drawn object by object: "
-        f"the Train page shows its scores, and every prediction is in {run.folder / 'predictions.parquet'}."
+        f"This page is for runs that predict a number of each object, and the run in view predicts {what} "
+        f"({run.spec.predicted}). The Predictions page shows what it said, and the Train page its scores."
     )
 
 

@@ -509,6 +509,12 @@ def drawn_file(rows: Catalog) -> str | None:
     return chosen if chosen in names else names[0] if names else None
 
 
+def draw_file_of(rows: Catalog, place: int) -> None:
+    """Let pictures show the file of the row at this place; only for a callback, as the sidebar has its choice."""
+    if rows.files is not None:
+        st.session_state.file_drawn = str(rows.values(rows.files.column)[place])
+
+
 def in_file(rows: Catalog, file: str | None) -> np.ndarray | None:
     """The rows [N] bool of one file of a folder of catalogs; None where there is nothing to choose."""
     return None if rows.files is None or file is None else rows.values(rows.files.column).astype(str) == file

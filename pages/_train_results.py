@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from gnnlib.training.run import Run
-from gnnlib.view import charts
+from gnnlib.view import charts, charts_tasks
 from pages import _results
 from pages._layout import metric_strip
 from pages._sidebar import plain
@@ -63,7 +63,7 @@ def of_the_task(run: Run, told: Mapping[str, Any]) -> None:
     task = run.spec.task
     if task == "node_classification" and "confusion" in told:
         st.caption("True classes in rows, predicted ones in columns; shares of the true class, over all folds.")
-        st.plotly_chart(charts.confusion(np.array(told["confusion"]), told["classes"]), key="confusion")
+        st.plotly_chart(charts_tasks.confusion(np.array(told["confusion"]), told["classes"]), key="confusion")
     elif task == "edge_classification" and "pairs" in told:
         pairs = told["pairs"]
         st.caption(

@@ -20,3 +20,12 @@ def rate(per_second: float) -> str:
         if per_second >= factor:
             return f"{per_second / factor:.3g} {unit}/s"
     return f"{per_second:.3g}/s"
+
+
+def chance(probability: float) -> str:
+    """A probability in per cent; never all or nothing where it is not."""
+    if 0.9999 < probability < 1:
+        return "> 99.99 %"
+    if 0 < probability < 0.0001:
+        return "< 0.01 %"
+    return f"{100 * probability:.{1 if 0.01 <= probability <= 0.99 else 2}f} %"

@@ -24,9 +24,11 @@ def main() -> None:
     others = [] if run is None else comparable(run)
     if run is None or not _results.written(run) or not others:
         heading("Compare", "Two runs, object by object.")
+        sentence = "" if run is None else _results.of_another_task(run)
         st.info(
-            "Comparing needs two runs with predictions of the same target for the same catalog. Train a second model, "
-            "or open another run from the sidebar."
+            plain(sentence)
+            or "Comparing needs two runs with predictions of the same target for the same catalog. Train a second "
+            "model, or open another run from the sidebar."
         )
         next_step("train.py", "Train a model", ":material/model_training:")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,26 @@ import streamlit as st
 
 from gnnlib.catalog.table import Catalog
 from gnnlib.explain.errors import by_bins, calibration
-from gnnlib.explain.export import FORMATS, joined, packed
 from gnnlib.training.run import Run
 from gnnlib.view import charts
 from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of, column_colors
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
-from pages import _results, _session
-from pages._layout import heading, metric_strip, next_step, number_columns
-from pages._linked import HINT, linked_points
+from pages import _predictions_classes, _predictions_graphs, _predictions_pairs, _results, _session
+from pages._exports import joined_downloads
+from pages._layout import heading, metric_strip, next_step
+from pages._linked import HINT, linked_points, linked_table
 from pages._node import neighbourhood, node_card
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain, run_title
 
 LISTED = 1000  # objects in the table of the worst, or the best
+OTHER_TASKS: dict[str, Callable[[Run], None]] = {
+    "node_classification": _predictions_classes.show,
+    "graph_regression": _predictions_graphs.show,
+    "edge_classification": _predictions_pairs.show,
+}
 POINTS = 20_000  # more points than this in a chart hide each other and make the page heavy
 
 
@@ -33,17 +38,18 @@ def main() -> None:
     if run is None:
         return
     heading("Predictions", f"Of **{plain(run_title(run))}**: every object was predicted by a model that never saw it.")
-    if sentence := _results.of_another_task(run):
-        st.info(plain(sentence))
-        metric_strip(_results.score_strip(run.results["metrics"]))
-        comparison(run)
-        return
     with _session.explained():
-        rows, _, predictions = _results.outcome(run)
         results = run.results
     metric_strip(_results.score_strip(results["metrics"]))
     if not results["complete"]:
         st.info(f"So far {len(results['folds'])} of {run.spec.folds} folds are tested; the others follow.")
+    if run.spec.task in OTHER_TASKS:
+        OTHER_TASKS[run.spec.task](run)
+        comparison(run)
+        next_step("train.py", "Next: train another model", ":material/model_training:")
+        return
+    with _session.explained():
+        rows, _, predictions = _results.outcome(run)
     inspected(run, rows, predictions)
     plot, against = st.columns(2, gap="medium")
     with plot:
@@ -53,7 +59,7 @@ def main() -> None:
     where_it_errs(run, rows, predictions)
     comparison(run)
     objects(rows, predictions)
-    exports(run)
+    joined_downloads(run, "The whole catalog with prediction, sigma, fold and residual")
     next_step("attention.py", "Next: what the model attended to", ":material/flare:")
 
 
@@ -231,28 +237,6 @@ def along_mass(rows: Catalog) -> tuple[np.ndarray, str]:
     return np.asarray(rows.values(name), dtype=np.float64), rows.columns[name].label
 
 
-def exports(run: Run) -> None:
-    """The whole catalog, every row and column of it, with the predictions beside them."""
-
-    def made(label: str) -> bytes:
-        predictions = run.predictions
-        table, columns = joined(_session.whole(run.spec.catalog), predictions, run.spec.target)
-        return packed(table, columns, label)
-
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("The whole catalog with prediction, sigma, fold and residual")
-        for label, (extension, mime) in FORMATS.items():
-            st.download_button(
-                label,
-                partial(made, label),
-                file_name=f"predictions_{run.id}.{extension}",
-                mime=mime,
-                icon=":material/download:",
-                key=f"export_{extension}",
-                on_click="ignore",
-            )
-
-
 def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
     """The worst or the best predicted objects; selecting a row selects the object."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -272,25 +256,14 @@ def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
     shown = [name for name in (rows.roles.mass, *rows.roles.features[:4]) if name]
     for name in dict.fromkeys(shown):
         table[name] = rows.table[name].to_numpy()[order]
-    st.session_state.listed_objects = table["row"].tolist()
-    st.dataframe(
+    linked_table(
         table,
-        hide_index=True,
-        height=280,
-        on_select=partial(open_object, f"objects_{which}"),
-        selection_mode="single-row",
-        key=f"objects_{which}",
-        column_config=number_columns(table)
-        | {name: st.column_config.NumberColumn(format="%.3f") for name in columns if name != "fold"},
+        f"objects_{which}",
+        lambda place: _session.select([table["row"].iloc[place]]),
+        config={name: st.column_config.NumberColumn(format="%.3f") for name in columns if name != "fold"},
     )
     extreme = "largest" if which == "Worst" else "smallest"
     st.caption(f"The {len(table):,} {extreme} residuals; select a row to see the object.")
-
-
-def open_object(key: str) -> None:
-    chosen = st.session_state[key]["selection"]["rows"]
-    if chosen:
-        _session.select([st.session_state.listed_objects[chosen[0]]])
 
 
 main()

@@ -22,13 +22,18 @@ ADDED = {
     "sigma": "standard deviation of the prediction",
     "fold": "fold whose model predicted the row, from 0; -1 where none did",
     "residual": "prediction minus truth",
+    "lower_68": "lower end of the 68 % conformal interval",
+    "upper_68": "upper end of the 68 % conformal interval",
+    "lower_95": "lower end of the 95 % conformal interval",
+    "upper_95": "upper end of the 95 % conformal interval",
 }
 
 
 def joined(catalog: Catalog, predictions: pd.DataFrame, target: str = "") -> tuple[pd.DataFrame, dict[str, Column]]:
     """All rows and columns of a catalog with what a run predicted beside them: the table and what its columns hold.
 
-    Rows that were not predicted (cut away, or without a finite target) have NaN and fold -1. A column of the catalog
+    Of classes: the most probable one, "" where none was predicted, and the probability of each. Rows that were not
+    predicted (cut away, or without a finite target) have NaN and fold -1. A column of the catalog
     keeps its name; an added one that is called the same gets "filament_" before it. Raises InputError where a
     predicted row is not in the catalog.
     """
@@ -38,14 +43,18 @@ def joined(catalog: Catalog, predictions: pd.DataFrame, target: str = "") -> tup
         raise InputError("The run predicted rows that this catalog does not have; open the run's own catalog.")
     table, columns = catalog.table.reset_index(drop=True).copy(), dict(catalog.columns)
     found = known.reindex(place)
-    for name, meaning in ADDED.items():
+    added = {name: meaning for name, meaning in ADDED.items() if name == "row_id" or name in found}
+    added |= {name: "out-of-fold probability" for name in map(str, found) if name.startswith("probability_")}
+    for name, meaning in added.items():
         new = name if name not in table else f"filament_{name}"
         if name == "row_id":
             table[new] = catalog.row_ids
         elif name == "fold":
             table[new] = found[name].fillna(-1).to_numpy().astype(np.int16)
-        else:
+        elif found[name].dtype.kind in "if":
             table[new] = found[name].to_numpy(dtype=np.float64)
+        else:
+            table[new] = found[name].fillna("").to_numpy(dtype=object)
         about = f"{meaning} of {target}" if target and name in ("prediction", "residual") else meaning
         columns[new] = Column(new, description=about)
     return table, columns

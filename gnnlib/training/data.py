@@ -196,6 +196,17 @@ def prepare(spec: RunSpec) -> TrainingData:
     return replace(data, warnings=(*data.warnings, *_check_examples(data)))
 
 
+def usable_rows(spec: RunSpec, catalog: Catalog) -> np.ndarray:
+    """[N] bool: the rows that `prepare` keeps for whole graphs or pairs: features are finite; of graphs, rows have a
+    target and a graph, too. Raises InputError where the catalog lacks a column.
+    """
+    whole = spec.task == "graph_regression"
+    used = np.ones(len(catalog), dtype=bool)
+    for name in (*spec.features, *(spec.targets if whole else ())):
+        used &= np.isfinite(_numbers(name, catalog))
+    return used & (graphs.divide(graphs.column_of(spec, catalog), catalog) >= 0) if whole else used
+
+
 def _check_examples(data: TrainingData) -> list[str]:
     """Sentences about examples that no fold can use; InputError where a fold has none, or one class, to learn from."""
     if data.pairs is None:

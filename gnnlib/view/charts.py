@@ -30,7 +30,8 @@ HEIGHT = 290
 MOST_RINGS = 60  # as on the canvas
 
 
-def _figure(height: int = HEIGHT, legend: bool = False) -> go.Figure:
+def blank(height: int = HEIGHT, legend: bool = False) -> go.Figure:
+    """A figure without anything in it, in the style of all."""
     figure = go.Figure()
     _quiet(figure, height, legend)
     return figure
@@ -71,7 +72,7 @@ def histogram(
             numbers = np.log10(numbers)
     finite = np.isfinite(numbers)
     numbers = numbers[finite]
-    figure = _figure()
+    figure = blank()
     if numbers.size:
         edges = np.histogram_bin_edges(numbers, bins=bins)
         parts = [("kept", ACCENT, numbers)]
@@ -104,7 +105,7 @@ def category_counts(values: pd.Series, label: str, most: int = 20, kept: np.ndar
     """Counts of the most frequent values of a column of words; kept as in `histogram`."""
     words = values.astype(str)
     names = words.value_counts().head(most).index
-    figure = _figure()
+    figure = blank()
     parts = [("kept", ACCENT, words)]
     if kept is not None and not kept.all():
         parts = [("kept", ACCENT, words[kept]), ("cut away", FAINT, words[~kept])]
@@ -119,7 +120,7 @@ def category_counts(values: pd.Series, label: str, most: int = 20, kept: np.ndar
 
 def degree_histogram(degrees: np.ndarray, selected: np.ndarray | None = None) -> go.Figure:
     """How many neighbours the nodes have, with the mean marked; selected: [N] bool, nodes that stand out."""
-    figure = _figure()
+    figure = blank()
     top = int(degrees.max()) if degrees.size else 0
     step = max(1, -(-(top + 1) // 60))
     edges = np.arange(0, top + step + 1, step) - 0.5
@@ -210,7 +211,7 @@ def pair_correlation(bounds: np.ndarray, xi: np.ndarray, current: float | None, 
 
     bounds: [R + 1] of the bins, ascending and positive; xi: [R]. Bins without pairs are left out.
     """
-    figure = _figure(height=330)
+    figure = blank(height=330)
     there = np.isfinite(xi) & (xi > -1)
     figure.add_scatter(
         x=np.sqrt(bounds[:-1] * bounds[1:])[there],
@@ -230,7 +231,7 @@ def pair_correlation(bounds: np.ndarray, xi: np.ndarray, current: float | None, 
 
 def step_memory(radii: np.ndarray, used: np.ndarray, current: float | None, unit: str = "Mpc") -> go.Figure:
     """Bytes [R] of a training step at each linking length [R]; the current one is marked with its value."""
-    figure = _figure(height=330)
+    figure = blank(height=330)
     gigabytes = np.asarray(used) / 1e9
     figure.add_scatter(
         x=radii,
@@ -272,7 +273,7 @@ def positions(
     of the rows kept; those `selected` get a ring and are always drawn.
     """
     finite = np.isfinite(first) & np.isfinite(second)
-    figure = _figure(height=360)
+    figure = blank(height=360)
     groups = [(finite, ACCENT, 0.55)]
     if kept is not None and not kept.all():
         groups = [(finite & ~kept, FAINT, 0.35), (finite & kept, ACCENT, 0.6)]
@@ -304,7 +305,7 @@ def loss_curves(history: pd.DataFrame) -> go.Figure:
     history: columns fold, epoch, train_loss, validation_loss and, of an ensemble, member, one row an epoch, as in a
     run's metrics.jsonl.
     """
-    figure = _figure(height=330, legend=True)
+    figure = blank(height=330, legend=True)
     member = history["member"] if "member" in history else pd.Series(0, history.index)
     for one in sorted(set(zip(history["fold"].astype(int), member.astype(int), strict=True))):
         rows = history[(history["fold"] == one[0]) & (member == one[1])]
@@ -337,7 +338,7 @@ def losses_of_runs(histories: Mapping[str, pd.DataFrame]) -> go.Figure:
 
     histories: name -> as in `loss_curves`. Where no rows are watched, the training loss.
     """
-    figure = _figure(height=330, legend=True)
+    figure = blank(height=330, legend=True)
     for number, (name, history) in enumerate(histories.items()):
         colour = CYCLE[number % len(CYCLE)]
         watched = history["validation_loss"].notna().any()
@@ -360,7 +361,7 @@ def _epochs(figure: go.Figure, history: pd.DataFrame) -> None:
 
 def along_training(history: pd.DataFrame, column: str, label: str) -> go.Figure:
     """One column of a run's history over all epochs of all folds, in the order in which they were trained."""
-    figure = _figure(height=150)
+    figure = blank(height=150)
     figure.add_scatter(
         x=np.arange(1, len(history) + 1),
         y=history[column],
@@ -373,36 +374,13 @@ def along_training(history: pd.DataFrame, column: str, label: str) -> go.Figure:
     return figure
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
-    """Share of each true class (row) that was given each class (column); counts: [C, C]."""
-    counts = np.asarray(counts, dtype=np.float64)
-    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = [str(name) for name in classes]
-    figure = _figure(height=max(HEIGHT, 90 + 26 * len(names)))
-    figure.add_heatmap(
-        z=share,
-        x=names,
-        y=names,
-        customdata=counts,
-        colorscale=[[0, "rgba(217,143,51,0.05)"], [1, ACCENT]],
-        zmin=0,
-        zmax=1,
-        showscale=False,
-        texttemplate="%{z:.0%}" if len(names) <= 12 else None,
-        hovertemplate="truth %{y}, predicted %{x}: %{customdata:,} (%{z:.1%})<extra></extra>",
-    )
-    figure.update_xaxes(title="predicted", type="category")
-    figure.update_yaxes(title="truth", type="category", autorange="reversed")
-    return figure
-
-
 def ego_graph(ego: Ego, row_ids: np.ndarray, unit: str = "Mpc", weight: str = "attention") -> go.Figure:
     """A node in the middle of those it listens to, at their true separations in the plane in which they spread most.
 
     row_ids: [N] of the whole graph; `customdata` holds those of the neighbours. An edge is the wider the larger its
     weight.
     """
-    figure = _figure(height=300)
+    figure = blank(height=300)
     across, up = np.sort(np.argsort(-np.abs(ego.separations).sum(axis=0), kind="stable")[:2])
     places = ego.separations[:, [across, up]]
     if len(places):
@@ -459,9 +437,13 @@ def parity(
     colour: np.ndarray | None = None,
     colour_label: str = "",
     selected: Sequence[object] = (),
+    point: str = "row",
 ) -> go.Figure:
-    """Prediction against truth on equal axes with the 1:1 line; `customdata` holds the row ids."""
-    figure = _figure(height=440)
+    """Prediction against truth on equal axes with the 1:1 line; `customdata` holds the row ids.
+
+    point: what one is, under the pointer; a graph has its own id in place of a row's.
+    """
+    figure = blank(height=440)
     finite = np.isfinite(truth) & np.isfinite(prediction)
     span = np.concatenate([truth[finite], prediction[finite]]) if finite.any() else np.array([0.0, 1.0])
     low, high = float(span.min()), float(span.max())
@@ -495,7 +477,7 @@ def parity(
         marker=marker,
         # What is not selected keeps its opacity: the selection is marked by a ring, not by hiding the rest.
         unselected={"marker": {"opacity": 0.75}},
-        hovertemplate="row %{customdata}<br>truth %{x:.3f}<br>prediction %{y:.3f}<extra></extra>",
+        hovertemplate=point + " %{customdata}<br>truth %{x:.3f}<br>prediction %{y:.3f}<extra></extra>",
     )
     figure.add_scattergl(
         x=limits, y=limits, mode="lines", line={"color": MUTED, "width": 1.2, "dash": "dash"}, hoverinfo="skip"
@@ -515,7 +497,7 @@ def residual_against(
     selected: Sequence[object] = (),
 ) -> go.Figure:
     """Residual (prediction minus truth) against one column, with running 16, 50 and 84 % quantiles."""
-    figure = _figure(height=430)
+    figure = blank(height=430)
     values = np.asarray(values, dtype=np.float64)
     figure.add_scattergl(
         x=values,
@@ -555,7 +537,7 @@ def attention_by_separation(profile: pd.DataFrame, unit: str = "Mpc") -> go.Figu
 
     profile: one row a bin, with its bounds low and high and the quantiles p16, median and p84.
     """
-    figure = _figure(height=330)
+    figure = blank(height=330)
     centres = (profile["low"] + profile["high"]) / 2
     _band(figure, centres, profile["p16"], profile["median"], profile["p84"])
     figure.add_hline(y=1, line={"color": MUTED, "width": 1.2, "dash": "dash"})
@@ -569,7 +551,7 @@ def attention_by_separation(profile: pd.DataFrame, unit: str = "Mpc") -> go.Figu
 
 def model_comparison(scores: Mapping[str, tuple[float, float]], metric: str, model: str) -> go.Figure:
     """One metric of the model and the baselines, mean and standard deviation over the folds; the model stands out."""
-    figure = _figure(height=60 + 38 * len(scores))
+    figure = blank(height=60 + 38 * len(scores))
     names = list(scores)[::-1]
     means = [scores[name][0] for name in names]
     figure.add_scatter(
@@ -594,7 +576,7 @@ def attention_profile(profile: pd.DataFrame, label: str) -> go.Figure:
 
 def attention_by_kind(table: pd.DataFrame) -> go.Figure:
     """Relative attention between kinds of objects: median with the 16-84 % range; table as `attention.by_kind`."""
-    figure = _figure(height=230)
+    figure = blank(height=230)
     names = [f"{row['source']} → {row['receiver']}" for _, row in table.iterrows()]
     _medians(figure, table, names)
     figure.update_traces(
@@ -626,7 +608,7 @@ def _medians(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> None:
 
 def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     """How spread out each head's attention is, median with the 16-84 % range; table as `attention.entropy`."""
-    figure = _figure(height=90 + 34 * len(table))
+    figure = blank(height=90 + 34 * len(table))
     _medians(figure, table, list(names))
     figure.update_xaxes(title="entropy / log(edges)", range=[0, 1.02])
     figure.update_yaxes(type="category", autorange="reversed")
@@ -635,7 +617,7 @@ def head_entropy(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
 
 def agreement(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     """A square table of rank correlations, from -1 to 1."""
-    figure = _figure(height=120 + 34 * len(table))
+    figure = blank(height=120 + 34 * len(table))
     figure.add_heatmap(
         z=table.to_numpy(),
         x=list(names),
@@ -655,7 +637,7 @@ def agreement(table: pd.DataFrame, names: Sequence[str]) -> go.Figure:
 
 def importances(table: pd.DataFrame, unit: str) -> go.Figure:
     """How much the held-out error rises without each block; table as `explain.features.importance`."""
-    figure = _figure(height=100 + 32 * len(table), legend=True)
+    figure = blank(height=100 + 32 * len(table), legend=True)
     colours = {"node features": ACCENT, "edge features": COOL, "graph": GREEN}
     for kind, part in table.groupby("kind", sort=False):
         figure.add_bar(
@@ -674,7 +656,7 @@ def importances(table: pd.DataFrame, unit: str) -> go.Figure:
 
 def ablation(table: pd.DataFrame, length_unit: str, unit: str) -> go.Figure:
     """The held-out error against the longest edge that is kept; table as `explain.features.radius_ablation`."""
-    figure = _figure(height=300)
+    figure = blank(height=300)
     figure.add_scatter(
         x=table["length"],
         y=table["rmse"],
@@ -690,7 +672,7 @@ def ablation(table: pd.DataFrame, length_unit: str, unit: str) -> go.Figure:
 
 def point_by_point(table: pd.DataFrame, names: tuple[str, str], selected: Sequence[object] = ()) -> go.Figure:
     """The residuals of two runs against each other; table as `explain.errors.paired`. Axes are equal."""
-    figure = _figure(height=440)
+    figure = blank(height=440)
     x, y = table["residual_first"].to_numpy(), table["residual_second"].to_numpy()
     reach = 1.05 * float(np.abs(np.concatenate([x, y])).max(initial=0.0)) or 1.0
     figure.add_scattergl(
@@ -717,7 +699,7 @@ def point_by_point(table: pd.DataFrame, names: tuple[str, str], selected: Sequen
 
 def fidelity(curves: pd.DataFrame, measure: str, labels: Mapping[str, str], unit: str) -> go.Figure:
     """Mean change of a prediction when a share of its edges is kept, or removed, in the order of each ranking."""
-    figure = _figure(height=390, legend=True)
+    figure = blank(height=390, legend=True)
     colours = {"attention": ACCENT, "distance": COOL, "deletion": GREEN, "shuffled": MUTED}
     others = iter(["#a876c0", "#3ba3b3", "#b8a13a"])
     for name, part in curves.groupby("ranking", sort=False):
@@ -744,7 +726,7 @@ def rank_correlations(
     table: pd.DataFrame, labels: Mapping[str, str], shuffled: tuple[float, float] | None
 ) -> go.Figure:
     """Each ranking's correlation with the deletion effect, with its error. The band: 95 % of shuffled attention."""
-    figure = _figure(height=90 + 38 * len(table))
+    figure = blank(height=90 + 38 * len(table))
     if shuffled:
         figure.add_vrect(x0=shuffled[0], x1=shuffled[1], fillcolor=MUTED, opacity=0.25, line_width=0)
     figure.add_vline(x=0, line={"color": MUTED, "width": 1.2, "dash": "dash"})
@@ -763,7 +745,7 @@ def rank_correlations(
 
 def error_by_bin(table: pd.DataFrame, measure: str, label: str) -> go.Figure:
     """A measure of error in bins of a column, for all objects and for each kind; table as `explain.errors.by_bins`."""
-    figure = _figure(legend=True)
+    figure = blank(legend=True)
     for kind, colour in (("all", MUTED), ("centrals", ACCENT), ("satellites", COOL)):
         part = table[table["kind"] == kind]
         if len(part):
@@ -783,7 +765,7 @@ def error_by_bin(table: pd.DataFrame, measure: str, label: str) -> go.Figure:
 
 def calibration(levels: pd.DataFrame) -> go.Figure:
     """Share of the truths inside the interval of each level, with the line on which it is what it promises."""
-    figure = _figure()
+    figure = blank()
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", line={"color": MUTED, "width": 1.2, "dash": "dash"}, hoverinfo="skip"
     )

@@ -6,10 +6,12 @@ for values with a meaningful zero); the categorical palette is Okabe & Ito 2008,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
+import pandas as pd
 from plotly import colors as plotly_colors
 
 from gnnlib.catalog.table import Catalog
@@ -152,6 +154,20 @@ def column_colors(catalog: Catalog, name: str, color_map: ColorMap = "viridis", 
     if values.dtype.kind in "iuf":
         values = values.astype(np.float64)
     return colors_of(values, label, color_map=color_map, scale=scale)
+
+
+def class_colors(values: np.ndarray, label: str, classes: Sequence[str]) -> Colors:
+    """Colours of the classes that a model tells apart: a class has the same one whichever values are shown.
+
+    values: [N] names of classes; any other has no colour. classes: all there are, in their order; of more than 8 those
+    after the first 7 are "other".
+    """
+    place = pd.Index(classes).get_indexer(pd.Index(values)).astype(np.float32)
+    named = tuple(classes)
+    if len(named) > len(PALETTE):
+        named = (*named[: len(PALETTE) - 1], "other")
+    codes = np.where(place < 0, np.nan, np.minimum(place, len(named) - 1))
+    return Colors(codes.astype(np.float32), label, (0.0, float(max(1, len(named) - 1))), categories=named)
 
 
 def group_colors(groups: np.ndarray, label: str) -> Colors:

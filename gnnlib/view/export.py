@@ -83,7 +83,7 @@ def world_radii(scene: Scene, eye: Eye | None = None) -> np.ndarray:
     n = max(1, len(scene.positions))
     spacing = (sides[0] * sides[1] / n) ** 0.5 if flat else (sides.prod() / n) ** (1 / 3)
     size = np.full(n, 0.12) if scene.node_sizes is None else scene.node_sizes.astype(np.float64)
-    radii = min(0.045 * spacing, 0.012 * radius) * (1 + 5 * size**2)
+    radii = scene.node_scale * min(0.045 * spacing, 0.012 * radius) * (1 + 5 * size**2)
     if eye is None:
         return radii
     back = (eye.position - eye.target) / eye.distance

@@ -26,6 +26,7 @@ def payload(scene: Scene, send: Send) -> dict[str, Any]:
         "lengths": send("lengths", scene.lengths.astype(np.float32)) if len(scene.edges) else None,
         "sizes": None if scene.node_sizes is None else send("sizes", scene.node_sizes.astype(np.float32)),
         "context": None if scene.context is None else send("context", scene.context),
+        "node_scale": scene.node_scale,
         "context_nodes": 0 if scene.context is None else len(scene.context),
         "ids": None if sequence else send("ids", text_of(scene.row_ids)),
         "first_id": int(scene.row_ids[0]) if sequence else None,

@@ -35,6 +35,7 @@ class Scene:
     lengths of the frame around the nodes. has_box: False where the frame is only the extent of the nodes.
     n_nodes, n_edges: what the whole graph has, edges counted once. details: label -> [N] values for the tooltip.
     context: [K, 3] float32 around `centre`, objects that a cut took away: drawn faintly, never picked; or None.
+    node_scale: factor on the radius of all nodes, below 1 where it is the edges that one looks at.
     """
 
     positions: np.ndarray
@@ -57,6 +58,7 @@ class Scene:
     context: np.ndarray | None = None
     edge_widths: np.ndarray | None = None
     edge_opacities: np.ndarray | None = None
+    node_scale: float = 1.0
 
     def edges_within(self, length: float) -> int:
         """How many of the drawn edges are no longer than `length`: they are the first ones."""
@@ -75,6 +77,7 @@ def graph_scene(
     details: tuple[str, ...] = (),
     context: np.ndarray | None = None,
     file: str | None = None,
+    node_scale: float = 1.0,
     max_nodes: int = MAX_NODES,
     max_edges: int = MAX_EDGES,
     seed: int = 0,
@@ -87,7 +90,7 @@ def graph_scene(
     once takes the larger of its two directions; edge_width and edge_opacity likewise, [M] numbers of which the larger
     are drawn wider and stronger. details: columns shown beside a node under the pointer. context:
     positions [K, 3] of objects that are not in the graph, to be shown faintly around it. file: which file of a folder
-    of catalogs is drawn, the first where it has no rows.
+    of catalogs is drawn, the first where it has no rows. node_scale: as in Scene.
     More than max_nodes nodes: a random one from each of max_nodes equal parts along a curve that fills space, so that
     every region keeps its share; more than max_edges edges: likewise of the edges in order of length, so that every
     linking length does.
@@ -111,6 +114,7 @@ def graph_scene(
             edge_opacity=None if edge_opacity is None else edge_opacity[of_edges],
             details=details,
             context=context,
+            node_scale=node_scale,
             max_nodes=max_nodes,
             max_edges=max_edges,
             seed=seed,
@@ -147,6 +151,7 @@ def graph_scene(
         edge_opacities=_shares(drawn(edge_opacity)),
         details=details,
         around=context,
+        node_scale=node_scale,
     )
 
 

@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from safetensors.torch import load_file
 
+from gnnlib.catalog.read import read_catalog
 from gnnlib.catalog.table import CatalogSpec
 from gnnlib.cli import main
 from gnnlib.errors import InputError
 from gnnlib.graph.graph import GraphSpec
 from gnnlib.models.spec import ModelSpec
 from gnnlib.training.baselines import BASELINES, DEFAULTS
-from gnnlib.training.data import TrainingData, prepare
+from gnnlib.training.data import TrainingData, prepare, usable_rows
 from gnnlib.training.ensemble import together
 from gnnlib.training.loop import Prediction
 from gnnlib.training.metrics import OF_TASK, confusion, evaluate, evaluate_classes, evaluate_pairs
@@ -263,6 +264,19 @@ def test_group_masses_of_eco_beat_the_count_of_members_from_the_command_line(sha
     answer, run, _ = told(capsys, tmp_path, *arguments, "--baselines", "mean,count,boosted_trees")
     check_results(run, "graph_regression")
     assert answer["metrics"]["r2"]["mean"] > answer["baselines"]["count"]["r2"]["mean"]
+
+
+@pytest.mark.parametrize("task", ["graph_regression", "edge_classification"])
+def test_the_usable_rows_of_a_catalog_are_those_that_are_trained_on(groups, tmp_path, task):
+    frame = pd.read_csv(groups)
+    frame.loc[::11, "other"] = np.nan
+    frame.loc[frame["clump"] % 20 == 3, "clump"] = -1
+    frame.loc[frame["clump"] == 7, "whole"] = np.nan
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    fields = {"graph_by": "clump", "target": "whole"} if task == "graph_regression" else {"label": "clump"}
+    data = prepare(clumps(tmp_path / "gaps.csv", task=task, features=("log10(mass)", "other"), **fields))
+    whole = read_catalog(data.spec.catalog)
+    np.testing.assert_array_equal(whole.row_ids[usable_rows(data.spec, whole)], data.catalog.row_ids)
 
 
 def test_graphs_are_whole_in_every_part_and_no_edge_joins_two(groups):

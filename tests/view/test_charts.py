@@ -49,7 +49,6 @@ def figures() -> dict[str, go.Figure]:
         "loss_curves": charts.loss_curves(HISTORY),
         "losses_of_runs": charts.losses_of_runs({"a": HISTORY, "b": HISTORY}),
         "along_training": charts.along_training(HISTORY, "train_loss", "loss"),
-        "confusion": charts.confusion(np.array([[3, 1], [0, 4]]), ["a", "b"]),
         "parity": charts.parity(truth, truth + 0.1, IDS, "log M", truth, "mass", [IDS[0]]),
         "residual_against": charts.residual_against(truth, truth * 0, IDS, "mass", "log M"),
         "attention_by_separation": charts.attention_by_separation(PROFILE),
@@ -161,11 +160,6 @@ def test_runs_side_by_side_are_the_mean_of_their_folds() -> None:
     assert list(shown) == ["one", "other (training)"]
     expected = HISTORY.groupby("epoch")["validation_loss"].mean()
     assert tuple(shown["one"].y) == pytest.approx(tuple(expected))
-
-
-def test_a_confusion_shows_shares_of_the_true_class() -> None:
-    shares = charts.confusion(np.array([[3, 1], [0, 4]]), ["a", "b"]).data[0].z
-    np.testing.assert_allclose(shares, [[0.75, 0.25], [0.0, 1.0]])
 
 
 def test_many_positions_are_thinned_at_random_and_not_from_the_front() -> None:

@@ -14,7 +14,16 @@ from gnnlib.errors import InputError
 from gnnlib.graph.build import build_graph
 from gnnlib.graph.graph import Graph, GraphSpec
 from gnnlib.view import plotly_scene
-from gnnlib.view.colors import Colors, colors_of, column_colors, friends_of_friends, group_colors, map_stops
+from gnnlib.view.colors import (
+    Colors,
+    class_colors,
+    colors_of,
+    column_colors,
+    friends_of_friends,
+    group_colors,
+    map_stops,
+)
+from gnnlib.view.export import world_radii
 from gnnlib.view.scene import NO_IMAGE, Scene, catalog_scene, drawn_edges, graph_scene, segments
 from tests.graph.test_folder import folder
 
@@ -285,6 +294,22 @@ def test_a_logarithmic_scale_leaves_values_as_they_are_and_what_is_not_positive_
     stops = colors.shades(dark=False)
     np.testing.assert_allclose(rgb[[1, 2, 3]], stops[[0, len(stops) // 2, -1]], atol=1)
     assert not colors_of(np.array([-1.0, -2.0]), "negative", scale="log").log
+
+
+def test_a_class_has_one_colour_whatever_is_shown_and_many_share_the_last() -> None:
+    names = ["a", "b", "c"]
+    truth, told = class_colors(np.array(names), "class", names), class_colors(np.array(["c", "c", "?"]), "class", names)
+    assert truth.rgb()[2].tolist() == told.rgb()[0].tolist() == told.rgb()[1].tolist()
+    assert np.isnan(told.values[2]) and truth.categories == ("a", "b", "c")
+    many = [f"class {number}" for number in range(12)]
+    colors = class_colors(np.array(many), "class", many)
+    assert colors.categories == (*many[:7], "other") and colors.values.tolist() == [*range(7), *[7] * 5]
+
+
+def test_nodes_are_as_large_as_the_scene_says() -> None:
+    catalog = catalog_of(np.random.default_rng(0).uniform(0, 9, (20, 3)))
+    scene = catalog_scene(catalog)
+    np.testing.assert_allclose(world_radii(replace(scene, node_scale=0.5)), 0.5 * world_radii(scene))
 
 
 def test_groups_take_turns_in_the_palette_and_lone_objects_have_no_colour() -> None:

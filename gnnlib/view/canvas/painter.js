@@ -284,7 +284,7 @@ export class Painter {
     const sides = half.map((side) => Math.max(2 * side, 0.02 * radius));
     const n = Math.max(1, this.scene.nodes);
     const spacing = flat ? Math.sqrt((sides[0] * sides[1]) / n) : Math.cbrt((sides[0] * sides[1] * sides[2]) / n);
-    return Math.min(0.045 * spacing, 0.012 * radius);
+    return this.scene.node_scale * Math.min(0.045 * spacing, 0.012 * radius);
   }
 
   ahead() {
