@@ -98,6 +98,12 @@ def test_a_run_on_a_folder_opens_again_on_every_page(
     app = session("predictions", run=run.id)
     fine(app)
     assert any("2 folds (whole files)" in caption.value for caption in app.caption)
+    if task == "graph_regression":
+        worst = run.predictions.set_index("graph_id")["residual"].abs().idxmax()
+        app.button(key="select_group").click().run()
+        fine(app)
+        assert app.session_state.file_drawn == worst and len(app.session_state.selection) == 30
+        assert any(worst.replace("_", r"\_") in caption.value for caption in app.caption)
     for page in ("train", "graph", "attention", "trust", "whatif", "compare"):
         app.switch_page(f"{page}.py").run()
         fine(app)

@@ -344,6 +344,8 @@ def test_a_finished_run_is_shown_with_its_object_and_its_attention(session: Sess
     app.run()
     fine(app)
     assert figure(app, "Truth") == f"{predictions['truth'][7]:.3f}"
+    low, high = predictions.loc[7, ["lower_68", "upper_68"]]
+    assert any(f"(conformal) {low:.3f} to {high:.3f}" in caption.value for caption in app.caption)
     app.switch_page("attention.py").run()
     fine(app)
     assert any(header.value == "Edges of row 7" for header in app.subheader)
