@@ -19,6 +19,11 @@ def heading(title: str, sentence: str) -> None:
         st.caption(sentence)
 
 
+def dark() -> bool | None:
+    """Whether the page is dark; None before the browser has said so."""
+    return {"dark": True, "light": False}.get(st.context.theme.type or "")
+
+
 def metric_strip(figures: Sequence[tuple[str, str, str | None]], border: bool = True) -> None:
     """A row of figures: label, value, and what the label means where that is not obvious."""
     with st.container(border=border, horizontal=True, gap="medium", horizontal_alignment="distribute"):

@@ -17,6 +17,7 @@ from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import joined_downloads
+from pages._layout import dark
 from pages._linked import ego, linked_table
 from pages._node import own_row, permanent_link
 from pages._scene_files import scene_files
@@ -180,7 +181,7 @@ def probabilities(row: pd.Series, names: list[str]) -> None:
 
 def confusion(told: pd.DataFrame, names: list[str]) -> None:
     st.subheader("Confusion", anchor=False, help="Each row is a true class: how its objects were classified.")
-    st.plotly_chart(charts_tasks.confusion(classes.counts(told, names), names), key="class_confusion")
+    st.plotly_chart(charts_tasks.confusion(classes.counts(told, names), names, dark()), key="class_confusion")
     wrong = int((~told["right"]).sum())
     st.caption(f"{wrong:,} of {len(told):,} objects are wrong. Shares are of the true class, over all folds.")
 
@@ -190,7 +191,7 @@ def reliability(told: pd.DataFrame) -> None:
     table = classes.reliability(told["right"].to_numpy(), told["probability"].to_numpy())
     st.plotly_chart(charts_tasks.reliability(table), key="class_reliability")
     error = 100 * classes.calibration_error(table)
-    st.caption(f"Probability and the share that is right differ by {error:.1f} points on average; on the line by none.")
+    st.caption(f"Expected calibration error {error:.1f} points: how far probability and share that is right differ.")
 
 
 def objects(rows: Catalog, told: pd.DataFrame, names: list[str]) -> None:

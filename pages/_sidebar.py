@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import streamlit as st
@@ -22,6 +23,7 @@ MASSES = {
     "dex(Msun)": "log Msun",
     "dex(Msun/h)": "log Msun/h",
 }
+ADDRESS = re.compile(r"https?:(?=//)|www(?=\.)|@", re.IGNORECASE)
 LISTED = 60  # runs offered for opening; the Train page lists more
 STATES: dict[str, Literal["gray", "orange", "green", "red"]] = {
     "queued": "gray",
@@ -250,5 +252,7 @@ def in_words(caption: str) -> str:
 
 
 def plain(text: object) -> str:
-    """The text with the characters escaped that Markdown would read as formatting."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-!|~$:^" else letter for letter in str(text))
+    """The text with the characters escaped that Markdown would read as formatting. Addresses, which it would make links
+    of all the same, are broken by a word joiner, which cannot be seen."""
+    text = ADDRESS.sub("\\g<0>\u2060", str(text))
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-!|~$:^" else letter for letter in text)

@@ -12,7 +12,7 @@ import streamlit as st
 from gnnlib.training.run import Run
 from gnnlib.view import charts, charts_tasks
 from pages import _results
-from pages._layout import metric_strip
+from pages._layout import dark, metric_strip
 from pages._sidebar import plain
 
 POINTS = 5_000  # of a parity plot
@@ -63,7 +63,7 @@ def of_the_task(run: Run, told: Mapping[str, Any]) -> None:
     task = run.spec.task
     if task == "node_classification" and "confusion" in told:
         st.caption("True classes in rows, predicted ones in columns; shares of the true class, over all folds.")
-        st.plotly_chart(charts_tasks.confusion(np.array(told["confusion"]), told["classes"]), key="confusion")
+        st.plotly_chart(charts_tasks.confusion(np.array(told["confusion"]), told["classes"], dark()), key="confusion")
     elif task == "edge_classification" and "pairs" in told:
         pairs = told["pairs"]
         st.caption(

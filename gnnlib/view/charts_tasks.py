@@ -15,13 +15,17 @@ import plotly.graph_objects as go
 from gnnlib.view.charts import ACCENT, COOL, CYCLE, HEIGHT, MUTED, blank
 
 CURVES_HEIGHT = 360
+INK = {False: "#1f2536", True: "#f1ece0"}  # of words on cells, on a light and on a dark page
 NUMBERED = 6  # classes up to which a cell of the confusion matrix holds its count beside its share
 WRITTEN = 12  # classes up to which it holds anything
 LONG = 8  # letters of a class from which its names on the axis are slanted
 
 
-def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
-    """Share of each true class (row) that was given each class (column), with the counts; counts: [C, C]."""
+def confusion(counts: np.ndarray, classes: Sequence[str], dark: bool | None = None) -> go.Figure:
+    """Share of each true class (row) that was given each class (column), with the counts; counts: [C, C].
+
+    dark: whether the page is, for the words in the cells; None leaves them in the colour of the axes.
+    """
     counts = np.asarray(counts, dtype=np.float64)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     names = [escape(str(name)) for name in classes]
@@ -39,14 +43,15 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> go.Figure:
         showscale=False,
         hovertemplate="truth %{y}, predicted %{x}: %{customdata:,} (%{z:.1%} of the truth)<extra></extra>",
     )
-    if len(names) <= WRITTEN:  # as words of their own, which take the theme's colour; a heatmap's would not
+    if len(names) <= WRITTEN:  # as words of their own: a heatmap chooses their colour for an opaque ground
         cells = [(x, y, share[at, to], counts[at, to]) for at, y in enumerate(names) for to, x in enumerate(names)]
         few = len(names) <= NUMBERED
         figure.add_scatter(
             x=[cell[0] for cell in cells],
             y=[cell[1] for cell in cells],
-            text=[f"<b>{part:.1%}</b><br>{n:,.0f}" if few else f"{part:.0%}" for _, _, part, n in cells],
+            text=[f"<b>{part:.1%}</b><br>{n:,.0f}" if few else f"{part:.0%}" * (n > 0) for _, _, part, n in cells],
             mode="text",
+            textfont={} if dark is None else {"color": INK[dark]},
             hoverinfo="skip",
         )
     slanted = len(names) * max(map(len, names)) > LONG * NUMBERED

@@ -28,7 +28,9 @@ def read_back(label: str, data: bytes) -> pd.DataFrame:
         return pd.read_csv(buffer)
     if label == "Parquet":
         return pd.read_parquet(buffer)
-    return Table.read(buffer, format=label.lower()).to_pandas()
+    found = Table.read(buffer, format=label.lower())
+    found.convert_bytestring_to_unicode()
+    return found.to_pandas()
 
 
 @pytest.mark.parametrize("label", list(FORMATS))
@@ -61,6 +63,24 @@ def test_a_column_of_the_same_name_is_kept(made):
     table, _ = joined(taken, predictions)
     np.testing.assert_array_equal(table["sigma"], np.arange(len(catalog)))
     assert table["filament_sigma"].notna().sum() == len(predictions)
+
+
+@pytest.mark.parametrize("label", list(FORMATS))
+def test_classes_come_with_the_probability_of_each(made, label):
+    catalog, predictions, *_ = made
+    names = np.array(["blue & round", "red"])
+    told = pd.DataFrame({"row_id": predictions["row_id"], "fold": 0}).assign(
+        prediction=names[np.arange(len(predictions)) % 2],
+        probability_red=np.linspace(0, 1, len(predictions)),
+        truth=names[0],
+    )
+    table, columns = joined(catalog, told, "colour")
+    back = read_back(label, packed(table, columns, label))
+    known = told.set_index("row_id").reindex(back["row_id"])
+    assert back["prediction"].fillna("").tolist() == known["prediction"].fillna("").tolist()
+    np.testing.assert_allclose(back["probability_red"], known["probability_red"])
+    assert "sigma" not in back and "truth" not in back
+    assert columns["prediction"].description == "out-of-fold prediction of colour"
 
 
 def test_a_foreign_catalog_and_an_unknown_format_are_refused(made):

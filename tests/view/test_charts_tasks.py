@@ -20,6 +20,8 @@ def test_a_confusion_shows_shares_of_the_true_class_and_counts() -> None:
     words = {(x, y): text for x, y, text in zip(figure.data[1].x, figure.data[1].y, figure.data[1].text, strict=True)}
     assert words["b", "a"] == "<b>25.0%</b><br>1" and words["a", "b"] == "<b>0.0%</b><br>0"
     assert figure.layout.paper_bgcolor == "rgba(0,0,0,0)"
+    light, dark = (charts_tasks.confusion(np.eye(2), ["a", "b"], dark).data[1].textfont.color for dark in (False, True))
+    assert light < "#444444" and dark > "#dddddd"
 
 
 def test_names_of_classes_are_escaped_and_many_are_not_written_into_cells() -> None:
