@@ -27,7 +27,7 @@ from pages import _results, _session
 from pages._exports import downloads
 from pages._linked import linked_table
 from pages._scene_files import scene_files
-from pages._sidebar import in_words, plain
+from pages._sidebar import in_words, plain, source_name
 from pages._words import chance
 
 LISTED = 1000  # pairs in the table
@@ -179,10 +179,12 @@ def pair_card(run: Run, found: Pairs) -> None:
             st.metric("Probability", chance(row["probability"]), width="content", help="Of belonging together")
             st.metric("Truth", CLASSES[int(row["truth"])], width="content")
             st.metric("Separation", f"{row['separation']:.3g} {plain(unit)}".strip(), width="content")
+        label = str(run.spec.label)
+        said_by = label if label.strip() in found.rows.columns else source_name(label)
         wrong = (row["probability"] >= 0.5) != (row["truth"] == 1)
         st.caption(
             f"{'Wrong' if wrong else 'Right'} at a half, predicted by fold {int(row['fold']) + 1}, out of fold. By "
-            f"{plain(run.spec.label)} they are {'together' if row['truth'] == 1 else 'apart'}."
+            f"{plain(said_by)} they are {'together' if row['truth'] == 1 else 'apart'}."
         )
         places = pd.Index(found.rows.row_ids).get_indexer(pd.Index([row["source"], row["receiver"]]))
         values = found.rows.table.iloc[places]

@@ -259,6 +259,41 @@ def test_the_pair_of_two_selected_objects_is_shown(opened: Session, runs: dict[s
 
 
 @pytest.mark.parametrize("task", list(TASKS))
+def test_a_run_under_way_shows_the_folds_it_has(
+    session: Session, runs: dict[str, Run], tmp_path: Path, task: str
+) -> None:
+    run = Run(Path(shutil.copytree(runs[task].folder, tmp_path / "runs" / "under-way")))
+    told = run.predictions
+    told[told["fold"] == 1].to_parquet(run.folder / "predictions.parquet", index=False)
+    results = run.results
+    (run.folder / "results.json").write_text(
+        json.dumps(results | {"complete": False, "folds": results["folds"][1:]}), encoding="utf-8"
+    )
+    app = session("predictions", run=run.id)
+    fine(app)
+    assert any("So far 1 of 2 folds" in info.value for info in app.info)
+    column = {
+        "node_classification": "of the truth",
+        "graph_regression": "graph_id",
+        "edge_classification": "separation",
+    }
+    assert set(shown(app, column[task])["fold"]) == {1}
+
+
+def test_pairs_that_a_file_labels_are_shown(session: Session, runs: dict[str, Run], tmp_path: Path) -> None:
+    spec, told = runs["edge_classification"].spec, runs["edge_classification"].predictions
+    path = tmp_path / "who_belongs.csv"
+    half = told.iloc[::2][["source", "receiver"]].assign(label=told["truth"].iloc[::2])
+    half.to_csv(path, index=False)
+    run = train(spec.model_copy(update={"label": str(path), "epochs": 1, "baselines": ()}), tmp_path / "runs")
+    app = session("predictions", run=run.id)
+    fine(app)
+    assert any("Grey ones were not tested" in caption.value for caption in app.caption)
+    assert any(r"By who\_belongs.csv they are" in caption.value for caption in app.caption)
+    assert len(run.predictions) <= len(half)
+
+
+@pytest.mark.parametrize("task", list(TASKS))
 def test_a_catalog_that_has_changed_since_is_told_of_in_one_sentence(
     opened: Session, runs: dict[str, Run], task: str
 ) -> None:
