@@ -131,6 +131,8 @@ def led_by_roles(whole: Catalog, names: list[str]) -> list[str]:
 def _order(spec: CatalogSpec, moment: float, column: str, down: bool) -> np.ndarray:
     """Places of all rows, sorted by a column; rows without a value come last, equal ones stay in the file's order."""
     rows = _session.whole(spec)
+    if column == ROW and rows.files:  # text, in which LH_0:10 would stand before LH_0:2
+        return np.arange(len(rows))[:: -1 if down else 1]
     values = pd.Series(rows.row_ids) if column == ROW else rows.table[column]
     if column == ROW and not down and rows.row_ids.dtype.kind in "iu" and (np.diff(rows.row_ids) > 0).all():
         return np.arange(len(rows))

@@ -515,6 +515,16 @@ def draw_file_of(rows: Catalog, place: int) -> None:
         st.session_state.file_drawn = str(rows.values(rows.files.column)[place])
 
 
+def followed_file(rows: Catalog) -> str | None:
+    """`drawn_file`, or that of the object selected last, once that is another one."""
+    if st.session_state.get("file_followed") != selection():
+        st.session_state.file_followed = selection()
+        places = selected_rows(rows.row_ids)
+        if len(places) and rows.files is not None:
+            return str(rows.table[rows.files.column].iloc[places[-1]])
+    return drawn_file(rows)
+
+
 def in_file(rows: Catalog, file: str | None) -> np.ndarray | None:
     """The rows [N] bool of one file of a folder of catalogs; None where there is nothing to choose."""
     return None if rows.files is None or file is None else rows.values(rows.files.column).astype(str) == file

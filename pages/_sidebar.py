@@ -67,7 +67,7 @@ def catalog_card() -> None:
         if rows.spec.where:
             st.caption(f"where {plain(rows.spec.where)}")
         if names := _session.file_list(rows):
-            st.session_state.file_drawn = _session.drawn_file(rows)
+            st.session_state.file_drawn = _session.followed_file(rows)
             st.selectbox(
                 f"Drawn of {len(names):,} files",
                 names,

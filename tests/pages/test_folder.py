@@ -54,6 +54,12 @@ def test_a_folder_is_looked_at_file_by_file(session: Session, boxes: Path) -> No
     app.selectbox(key="file_drawn").set_value("LH_11").run()
     fine(app)
     assert any(r"Showing LH\_11 of 20 files" in caption.value for caption in app.caption)
+    app.session_state.selection = ("LH_7:3",)
+    app.run()
+    fine(app)
+    assert app.selectbox(key="file_drawn").value == "LH_7"
+    app.selectbox(key="file_drawn").set_value("LH_2").run()
+    assert any(r"Showing LH\_2 of 20 files" in caption.value for caption in app.caption)
     assert any(caption.value.split(" of 600 objects")[0].isdigit() for caption in app.caption)
 
 
