@@ -11,11 +11,10 @@ from gnnlib.catalog.expressions import quote
 from gnnlib.catalog.table import Catalog, CatalogSpec
 from gnnlib.errors import InputError
 from gnnlib.view import charts
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.scene import Scene, catalog_scene
 from pages import _session
 from pages._layout import put
-from pages._linked import HINT, linked_points
+from pages._linked import HINT, linked_canvas, linked_points
 from pages._shown import shown_label, shown_values, stored_value
 from pages._sidebar import plain
 
@@ -100,17 +99,7 @@ def _space(spec: CatalogSpec) -> None:
     except InputError as error:
         st.error(str(error), icon=":material/error:")
         return
-    state = graph_canvas(
-        scene,
-        key="catalog_canvas",
-        height=420,
-        selection=_session.selected_ids(scene.row_ids),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
-    )
-    _session.select(state.selected)
+    linked_canvas(scene, key="catalog_canvas", height=420)
     _session.settle()
 
 

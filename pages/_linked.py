@@ -1,4 +1,4 @@
-"""2D figures that share the selection with the canvas: what is brushed in them is selected everywhere, and back."""
+"""The 3D picture, and the 2D figures that share its selection: what is brushed in one is selected everywhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from gnnlib.catalog.table import Catalog
 from gnnlib.graph.graph import Graph
 from gnnlib.view import charts
 from gnnlib.view.brush import clicked, enclosed
+from gnnlib.view.canvas import CanvasState, graph_canvas
 from gnnlib.view.ego import ego_of
+from gnnlib.view.scene import Scene
 from pages import _session
 from pages._layout import number_columns
 from pages._shown import shown_label, shown_values
@@ -25,6 +27,26 @@ AXES = ("x", "y", "z")
 BUTTONS = [["select2d", "lasso2d", "zoom2d", "pan2d", "resetScale2d"]]
 NOTHING: Mapping[str, Any] = {}
 HINT = "Drag to select; double-click to select nothing."
+
+
+def linked_canvas(
+    scene: Scene, key: str, height: int, on_select: Callable[[tuple[str, ...]], None] = _session.select, **controls: Any
+) -> CanvasState:
+    """The picture of a page, with the selection and the point of view of all pages. controls: those of `graph_canvas`;
+    on_select: takes what a person has just selected in it."""
+    state = graph_canvas(
+        scene,
+        key=key,
+        height=height,
+        selection=_session.selected_ids(scene.row_ids),
+        camera="main",
+        view=_session.view(),
+        on_view=_session.show_view,
+        on_select=on_select,
+        **controls,
+    )
+    _session.select(state.selected)
+    return state
 
 
 def linked_chart(figure: go.Figure, name: str, chosen: Callable[[Mapping[str, Any]], np.ndarray], modes: Modes) -> None:

@@ -11,14 +11,13 @@ from gnnlib.explain import classes
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run
 from gnnlib.view import charts_tasks
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import PALETTE, Colors, class_colors
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import joined_downloads
 from pages._layout import dark
-from pages._linked import ego, linked_table
+from pages._linked import ego, linked_canvas, linked_table
 from pages._node import own_row, permanent_link
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain
@@ -95,17 +94,7 @@ def class_map(run: Run, rows: Catalog) -> None:
             label_visibility="collapsed",
         )
     scene = scene_of(run.id, _results.written(run), str(colour), _session.drawn_file(rows))
-    state = graph_canvas(
-        scene,
-        key="classes_canvas",
-        height=470,
-        selection=_session.selected_ids(scene.row_ids),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
-    )
-    _session.select(state.selected)
+    linked_canvas(scene, key="classes_canvas", height=470)
     if scene.caption:
         st.caption(in_words(scene.caption))
     scene_files(scene, Shot(), _session.seen())

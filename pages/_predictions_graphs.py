@@ -20,7 +20,6 @@ from gnnlib.training.run import Run
 from gnnlib.training.tasks.graphs import column_of
 from gnnlib.view import charts
 from gnnlib.view.brush import clicked, enclosed
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
@@ -28,7 +27,7 @@ from gnnlib.view.viewpoint import around
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import number_columns
-from pages._linked import HINT, linked_chart, linked_table
+from pages._linked import HINT, linked_canvas, linked_chart, linked_table
 from pages._node import interval
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain
@@ -128,17 +127,7 @@ def residual_map(run: Run, groups: Groups) -> None:
         if len(row_ids) == 1 and len(groups.selected):
             _session.select(groups.members(int(groups.selected[0])).tolist())
 
-    state = graph_canvas(
-        scene,
-        key="groups_canvas",
-        height=470,
-        selection=_session.selected_ids(scene.row_ids),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=choose,
-    )
-    _session.select(state.selected)
+    linked_canvas(scene, key="groups_canvas", height=470, on_select=choose)
     if scene.caption:
         st.caption(in_words(scene.caption))
     scene_files(scene, Shot(), _session.seen())

@@ -18,14 +18,13 @@ from gnnlib.training.data import usable_rows
 from gnnlib.training.run import Run
 from gnnlib.training.tasks.pairs import CLASSES
 from gnnlib.view import charts_tasks
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import Colors
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from gnnlib.view.viewpoint import around
 from pages import _results, _session
 from pages._exports import downloads
-from pages._linked import linked_table
+from pages._linked import linked_canvas, linked_table
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain, source_name
 from pages._words import chance
@@ -150,17 +149,7 @@ def pair_map(run: Run, found: Pairs) -> None:
             label_visibility="collapsed",
         )
     scene = scene_of(run.id, _results.written(run), str(colour), _session.drawn_file(found.rows))
-    state = graph_canvas(
-        scene,
-        key="pairs_canvas",
-        height=470,
-        selection=_session.selected_ids(scene.row_ids),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
-    )
-    _session.select(state.selected)
+    linked_canvas(scene, key="pairs_canvas", height=470)
     tested = len(found.table)
     grey = " Grey ones were not tested: they join two folds, or have no label." if (found.pair_of < 0).any() else ""
     st.caption(f"{tested:,} tested pairs.{grey} {in_words(scene.caption)}".strip())

@@ -28,14 +28,13 @@ from gnnlib.explain.attention import relative as relative_to_share
 from gnnlib.graph.graph import Graph
 from gnnlib.training.run import Run, list_runs
 from gnnlib.view import charts
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import downloads
 from pages._layout import heading, next_step
-from pages._linked import ego
+from pages._linked import ego, linked_canvas
 from pages._node import own_row
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain, run_label, run_title
@@ -130,18 +129,9 @@ def canvas(run: Run, which: str, relative: bool) -> None:
     scene = scene_of(run.id, _results.written(run), which, relative, file)
     assert scene.edge_colors is not None
     low, high = scene.edge_colors.limits
-    state = graph_canvas(
-        scene,
-        key=f"attention_canvas_{relative}",
-        height=600,
-        selection=_session.selected_ids(scene.row_ids),
-        attention_control=(min(low, 0.0), high, min(low, 0.0)),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
+    state = linked_canvas(
+        scene, key=f"attention_canvas_{relative}", height=600, attention_control=(min(low, 0.0), high, min(low, 0.0))
     )
-    _session.select(state.selected)
     if scene.caption:
         st.caption(in_words(scene.caption))
     scene_files(scene, Shot(attention=state.attention), _session.seen())

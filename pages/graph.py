@@ -13,13 +13,12 @@ from gnnlib.errors import InputError
 from gnnlib.graph.diagnostics import Figures, shortened, summarize
 from gnnlib.graph.graph import Graph, GraphSpec
 from gnnlib.view import charts
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import MAX_NODES, Scene, graph_scene
 from pages import _session
 from pages._exports import graph_downloads
 from pages._layout import heading, metric_strip, next_step
-from pages._linked import ego, linked_histogram, linked_slice
+from pages._linked import ego, linked_canvas, linked_histogram, linked_slice
 from pages._linking import linking_panel
 from pages._look import Look, edge_colors, edge_values, look_panel, node_colors
 from pages._node import own_row
@@ -208,21 +207,15 @@ def draw(rows: Catalog, spec: GraphSpec, look: Look, files: Any) -> GraphSpec:
     drawn = wide_spec(spec) if slides else spec
     measured = spec if slides and look.edge_columns - {"length"} else None
     scene = scene_of(rows.spec, _session.stamp(rows.spec), drawn, measured, look, cut_too, _session.drawn_file(rows))
-    state = graph_canvas(
+    state = linked_canvas(
         scene,
         key="graph" if slides else "graph_whole",
         height=600,
-        selection=_session.selected_ids(scene.row_ids),
         radius_control=(0.0, reach(spec), spec.radius or 0.0) if slides else None,
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
     )
     if state.radius and abs(state.radius - (spec.radius or 0)) > 1e-9:
         spec = spec.model_copy(update={"radius": float(f"{state.radius:.4g}")})
         _session.show_graph(spec)
-    _session.select(state.selected)
     if scene.caption:
         st.caption(f":material/info: {in_words(scene.caption)}; the figures are of the whole graph.")
     with files:

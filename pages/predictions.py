@@ -12,14 +12,13 @@ from gnnlib.catalog.table import Catalog
 from gnnlib.explain.errors import by_bins, calibration
 from gnnlib.training.run import Run
 from gnnlib.view import charts
-from gnnlib.view.canvas import graph_canvas
 from gnnlib.view.colors import colors_of, column_colors
 from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _predictions_classes, _predictions_graphs, _predictions_pairs, _results, _session
 from pages._exports import joined_downloads
 from pages._layout import heading, metric_strip, next_step
-from pages._linked import HINT, linked_points, linked_table
+from pages._linked import HINT, linked_canvas, linked_points, linked_table
 from pages._node import neighbourhood, node_card
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain, run_title
@@ -93,17 +92,7 @@ def inspected(run: Run, rows: Catalog, predictions: pd.DataFrame) -> None:
 def residual_map(run: Run, rows: Catalog) -> None:
     st.subheader("Residuals in space", anchor=False)
     scene = scene_of(run.id, _results.written(run), _session.drawn_file(rows))
-    state = graph_canvas(
-        scene,
-        key="residual_canvas",
-        height=470,
-        selection=_session.selected_ids(scene.row_ids),
-        camera="main",
-        view=_session.view(),
-        on_view=_session.show_view,
-        on_select=_session.select,
-    )
-    _session.select(state.selected)
+    linked_canvas(scene, key="residual_canvas", height=470)
     if scene.caption:
         st.caption(in_words(scene.caption))
     scene_files(scene, Shot(), _session.seen())
