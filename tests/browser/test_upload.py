@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -38,6 +37,7 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     page.set_default_timeout(WAIT)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("filechooser", lambda _: None)  # from now on: asked for when a key is pressed, it can come too late
     page.goto(address)
     page.get_by_role("button", name="Choose files").wait_for()
     yield page
@@ -82,18 +82,21 @@ def rows(page: Any) -> Any:
     return page.locator(".uploader").get_by_role("listitem")
 
 
-def told(page: Any) -> dict[str, Any]:
-    """What Python says."""
-    return json.loads(page.locator("code").inner_text())
+def told(page: Any, names: list[str] | None = None) -> dict[str, Any]:
+    """What Python says, once no older answer stands beside it; and once its files are those of these names."""
+    script = """names => {
+        const said = document.querySelectorAll("code");
+        if (said.length !== 1) return null;
+        const told = JSON.parse(said[0].innerText);
+        const found = told.files.map(path => path.split("/").pop());
+        return names === null || JSON.stringify(found) === JSON.stringify(names) ? told : null;
+    }"""
+    return page.wait_for_function(script, arg=names, timeout=WAIT).json_value()
 
 
 def arrived(page: Any, *names: str) -> list[Path]:
     """The files once Python has exactly those of these names."""
-    script = """names => { const told = JSON.parse(document.querySelector('code')?.innerText ?? '{"files": ["?"]}');
-                const found = told.files.map(path => path.split('/').pop());
-                return JSON.stringify(found) === JSON.stringify(names) }"""
-    page.wait_for_function(script, arg=sorted(names), timeout=WAIT)
-    return [Path(path) for path in told(page)["files"]]
+    return [Path(path) for path in told(page, sorted(names))["files"]]
 
 
 def wait(true: Callable[[], Any]) -> None:
