@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -58,8 +57,12 @@ def report(page: Any) -> dict[str, Any]:
 
 
 def told(page: Any) -> dict[str, Any]:
-    """What Python says it knows of the canvas."""
-    return json.loads(page.locator("code").inner_text())
+    """What Python says it knows of the canvas, once no older answer stands beside it."""
+    one = """() => {
+        const said = document.querySelectorAll("code");
+        return said.length === 1 ? JSON.parse(said[0].innerText) : null;
+    }"""
+    return page.wait_for_function(one, timeout=WAIT).json_value()
 
 
 RESTED = """key => {
