@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,33 @@ import streamlit as st
 
 from pages import _session
 
+EXTREMES = {"Worst": "Worst", "Best": "Best"}  # the two ends of a table by its errors
+
 
 def heading(title: str, sentence: str) -> None:
     """The page's title and what it is for."""
     with st.container(gap=None, width="content"):
         st.title(title, anchor=False)
         st.caption(sentence)
+
+
+def headed_choice(title: str, label: str, options: Mapping[str, str], key: str, **more: Any) -> str:
+    """A subheader with a choice beside it, of which the first is the one at the start. options: by what each is called.
+    label: for those who cannot see it. more: for the `segmented_control`."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(title, anchor=False)
+        return str(
+            st.segmented_control(
+                label,
+                list(options),
+                default=next(iter(options)),
+                required=True,
+                format_func=options.__getitem__,
+                key=key,
+                label_visibility="collapsed",
+                **more,
+            )
+        )
 
 
 def dark() -> bool | None:

@@ -16,7 +16,7 @@ from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _results, _session
 from pages._exports import joined_downloads
-from pages._layout import dark
+from pages._layout import dark, headed_choice
 from pages._linked import ego, linked_canvas, linked_table
 from pages._node import own_row, permanent_link
 from pages._scene_files import scene_files
@@ -81,19 +81,8 @@ def inspected(run: Run, rows: Catalog, graph: Graph, told: pd.DataFrame, names: 
 
 
 def class_map(run: Run, rows: Catalog) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Classes in space", anchor=False)
-        colour = st.segmented_control(
-            "Coloured by",
-            list(COLOURS),
-            default="prediction",
-            required=True,
-            format_func=COLOURS.__getitem__,
-            key="classes_colour",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
-    scene = scene_of(run.id, _results.written(run), str(colour), _session.drawn_file(rows))
+    colour = headed_choice("Classes in space", "Coloured by", COLOURS, "classes_colour", persist_state="session")
+    scene = scene_of(run.id, _results.written(run), colour, _session.drawn_file(rows))
     linked_canvas(scene, key="classes_canvas", height=470)
     if scene.caption:
         st.caption(in_words(scene.caption))
@@ -185,24 +174,14 @@ def reliability(told: pd.DataFrame) -> None:
 
 def objects(rows: Catalog, told: pd.DataFrame, names: list[str]) -> None:
     """The wrong, the least sure or the right ones, of all classes or of one cell of the confusion matrix."""
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        st.subheader("Objects", anchor=False)
-        which = st.segmented_control(
-            "Which objects",
-            list(ORDERS),
-            default="wrong",
-            required=True,
-            format_func=ORDERS.__getitem__,
-            key="which_classified",
-            label_visibility="collapsed",
-        )
+    which = headed_choice("Objects", "Which objects", ORDERS, "which_classified")
     chosen = told
     with st.container(horizontal=True):
         for column, label in (("truth", "True class"), ("prediction", "Predicted class")):
             one = st.selectbox(label, names, index=None, placeholder="any", key=f"only_{column}", width=220)
             if one is not None:
                 chosen = chosen[chosen[column] == one]
-    order = classes.ordered(chosen["right"].to_numpy(), chosen["probability"].to_numpy(), str(which))
+    order = classes.ordered(chosen["right"].to_numpy(), chosen["probability"].to_numpy(), which)
     listed = chosen.iloc[order[:LISTED]]
     table = listed[["truth", "prediction", "probability"]].reset_index(names="row")
     table["of the truth"] = [float(row[f"probability_{row['truth']}"]) for _, row in listed.iterrows()]
@@ -224,5 +203,5 @@ def objects(rows: Catalog, told: pd.DataFrame, names: list[str]) -> None:
         },
     )
     first = {"wrong": "wrong ones, the surest first", "unsure": "ones, the least sure first"}
-    of = first.get(str(which), "right ones, the surest first")
+    of = first.get(which, "right ones, the surest first")
     st.caption(f"{len(table):,} of {len(order):,} {of}; select a row to see the object.")

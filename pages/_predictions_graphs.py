@@ -26,7 +26,7 @@ from gnnlib.view.scene import Scene, graph_scene
 from gnnlib.view.viewpoint import around
 from pages import _results, _session
 from pages._exports import downloads
-from pages._layout import number_columns
+from pages._layout import EXTREMES, headed_choice, number_columns
 from pages._linked import HINT, linked_canvas, linked_chart, linked_table
 from pages._node import interval
 from pages._scene_files import scene_files
@@ -219,16 +219,7 @@ def parity(groups: Groups, target: str) -> None:
 
 def table(run: Run, groups: Groups) -> None:
     """The worst or the best predicted groups; selecting one selects its members and goes there."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Groups", anchor=False)
-        which = st.segmented_control(
-            "Which groups",
-            ["Worst", "Best"],
-            default="Worst",
-            required=True,
-            key="which_groups",
-            label_visibility="collapsed",
-        )
+    which = headed_choice("Groups", "Which groups", EXTREMES, "which_groups")
     size = np.abs(groups.table["residual"].to_numpy())
     order = np.argsort(-size if which == "Worst" else size, kind="stable")[:LISTED]
     numbers = ["truth", "prediction", "sigma", "residual"]

@@ -24,6 +24,7 @@ from gnnlib.view.scene import Scene, graph_scene
 from gnnlib.view.viewpoint import around
 from pages import _results, _session
 from pages._exports import downloads
+from pages._layout import headed_choice
 from pages._linked import linked_canvas, linked_table
 from pages._scene_files import scene_files
 from pages._sidebar import in_words, plain, source_name
@@ -136,19 +137,8 @@ def inspected(run: Run, found: Pairs) -> None:
 
 
 def pair_map(run: Run, found: Pairs) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Pairs in space", anchor=False)
-        colour = st.segmented_control(
-            "Coloured by",
-            list(COLOURS),
-            default="probability",
-            required=True,
-            format_func=COLOURS.__getitem__,
-            key="pairs_colour",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
-    scene = scene_of(run.id, _results.written(run), str(colour), _session.drawn_file(found.rows))
+    colour = headed_choice("Pairs in space", "Coloured by", COLOURS, "pairs_colour", persist_state="session")
+    scene = scene_of(run.id, _results.written(run), colour, _session.drawn_file(found.rows))
     linked_canvas(scene, key="pairs_canvas", height=470)
     tested = len(found.table)
     grey = " Grey ones were not tested: they join two folds, or have no label." if (found.pair_of < 0).any() else ""
@@ -236,17 +226,7 @@ def histogram(found: Pairs) -> None:
 
 def table(run: Run, found: Pairs) -> None:
     """Pairs, the most surely wrong first; selecting one selects its two objects and goes there."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Pairs", anchor=False)
-        which = st.segmented_control(
-            "Which pairs",
-            list(ORDERS),
-            default="worst",
-            required=True,
-            format_func=ORDERS.__getitem__,
-            key="which_pairs",
-            label_visibility="collapsed",
-        )
+    which = headed_choice("Pairs", "Which pairs", ORDERS, "which_pairs")
     surprise = found.surprise
     places = np.flatnonzero(found.touching) if which == "selected" else np.arange(len(surprise))
     order = places[np.argsort(surprise[places] if which == "best" else -surprise[places], kind="stable")][:LISTED]

@@ -17,7 +17,7 @@ from gnnlib.view.export import Shot
 from gnnlib.view.scene import Scene, graph_scene
 from pages import _predictions_classes, _predictions_graphs, _predictions_pairs, _results, _session
 from pages._exports import joined_downloads
-from pages._layout import heading, metric_strip, next_step
+from pages._layout import EXTREMES, headed_choice, heading, metric_strip, next_step
 from pages._linked import HINT, linked_canvas, linked_points, linked_table
 from pages._node import neighbourhood, node_card
 from pages._scene_files import scene_files
@@ -228,16 +228,7 @@ def along_mass(rows: Catalog) -> tuple[np.ndarray, str]:
 
 def objects(rows: Catalog, predictions: pd.DataFrame) -> None:
     """The worst or the best predicted objects; selecting a row selects the object."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.subheader("Objects", anchor=False)
-        which = st.segmented_control(
-            "Which objects",
-            ["Worst", "Best"],
-            default="Worst",
-            required=True,
-            key="which_objects",
-            label_visibility="collapsed",
-        )
+    which = headed_choice("Objects", "Which objects", EXTREMES, "which_objects")
     size = np.abs(predictions["residual"].to_numpy())
     order = np.argsort(-size if which == "Worst" else size, kind="stable")[:LISTED]
     columns = ["truth", "prediction", "sigma", "residual", "fold"]
